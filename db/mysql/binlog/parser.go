@@ -1,0 +1,404 @@
+package binlog
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/lull-ops/lull/db"
+)
+
+// EventKind says what an Event means.
+type EventKind uint8
+
+// The kinds of events a Parser hands out.
+const (
+	Begin      EventKind = iota + 1 // a transaction begins
+	Statement                       // the text of the statement whose rows follow; SQL is set
+	Touched                         // a table map: the statement opened Table for writing
+	Changed                         // Rows is set
+	Query                           // a statement logged as text: DDL, or DML under STATEMENT format; SQL and Schema are set
+	Commit                          // the transaction is durable
+	Rollback                        // it ended without effect, or with the effect of its non-transactional tables
+	Prepared                        // XA: it will be committed or rolled back later, under XID
+	XACommit                        // the prepared transaction XID was committed
+	XARollback                      // the prepared transaction XID was rolled back
+	Incident                        // the server says that changes are missing from its log
+	Rotate                          // the log goes on in the file SQL names
+	Stop                            // the server shut down
+	Started                         // a format description: the server (re)started the log; SQL is its version
+)
+
+// Event is one step of a log. It and what it points to are valid until the next call of Next.
+type Event struct {
+	Kind     EventKind
+	Header   Header
+	Pos, End int64 // offsets in the file, of the enclosing event inside a compressed transaction
+	SQL      []byte
+	Schema   string
+	Table    *TableMap
+	Rows     *Rows
+	XID      string
+}
+
+// Parser reads one binlog file's events and keeps the state they need: table maps, the
+// transaction they belong to, compression.
+type Parser struct {
+	// Want filters row events by table; nil wants all. Table maps are always handed out.
+	Want func(schema, table string) bool
+
+	src    *reader
+	raw    rawEvent
+	ev     Event
+	rows   Rows
+	tables map[uint64]*cachedMap
+	z      inflater
+	zq     inflater
+	inner  *payload
+
+	open    bool
+	gtid    gtid
+	gtidRaw rawEvent // the last GTID event, parsed only when somebody asks
+	start   int64
+	begun   Header
+	thread  uint32
+	// explicit: the transaction ends with a commit event, not with its first statement
+	explicit bool
+}
+
+// cachedMap keeps a table map's bytes: servers send the same map with every statement.
+type cachedMap struct {
+	body []byte
+	t    *TableMap
+	want bool
+}
+
+// NewParser parses the log in src.
+func NewParser(src io.Reader, opts Options) *Parser {
+	return &Parser{src: newReader(src, opts), tables: map[uint64]*cachedMap{}}
+}
+
+// Pos is the offset behind the last event read whole.
+func (p *Parser) Pos() int64 { return p.src.pos }
+
+// Open says that a transaction has begun and not ended.
+func (p *Parser) Open() bool { return p.open }
+
+// Start is the offset of the first event of the transaction that the last event belongs to.
+func (p *Parser) Start() int64 { return p.start }
+
+// Tx describes the transaction that the last event belongs to; File is left empty.
+func (p *Parser) Tx() (db.Tx, error) {
+	tx := db.Tx{Start: p.start, End: p.ev.End, At: time.Unix(int64(p.ev.Header.Time), 0).UTC(), Thread: p.thread, Server: p.begun.Server}
+	if p.gtidRaw.Type == 0 {
+		return tx, nil
+	}
+	g, err := parseAnyGTID(&p.gtidRaw)
+	if err != nil {
+		return tx, &CorruptError{Pos: p.gtidRaw.pos, Reason: err.Error()}
+	}
+	tx.GTID = g.text
+	if !g.commit.IsZero() {
+		tx.At = g.commit
+	}
+	if g.thread != 0 {
+		tx.Thread = g.thread
+	}
+	return tx, nil
+}
+
+func parseAnyGTID(ev *rawEvent) (gtid, error) {
+	switch ev.Type {
+	case MariaGTIDEvent:
+		return parseMariaGTID(ev.Header, ev.body)
+	case GTIDTaggedEvent:
+		return parseTaggedGTID(ev.body)
+	}
+	return parseGTID(ev.body, ev.Type == AnonymousGTIDEvent)
+}
+
+// Next reads up to the next event that means something. It returns io.EOF at the end of the
+// source, *CorruptError where the log is damaged or cut off, *UnsupportedError where it
+// cannot be read; everything handed out before is good.
+func (p *Parser) Next() (*Event, error) {
+	for {
+		if err := p.read(); err != nil {
+			return nil, err
+		}
+		p.ev = Event{Header: p.raw.Header, Pos: p.raw.pos, End: p.raw.pos + int64(p.raw.Size)}
+		if p.inner != nil {
+			p.ev.Pos, p.ev.End = p.inner.pos, p.inner.end
+		}
+		if err := p.handle(); err != nil {
+			return nil, p.locate(err)
+		}
+		if p.ev.Kind != 0 {
+			return &p.ev, nil
+		}
+	}
+}
+
+// locate gives a parse error the place of its event.
+func (p *Parser) locate(err error) error {
+	if _, ok := errors.AsType[*CorruptError](err); ok {
+		return err
+	}
+	if _, ok := errors.AsType[*UnsupportedError](err); ok {
+		return err
+	}
+	return &CorruptError{Pos: p.ev.Pos, Reason: err.Error()}
+}
+
+// read takes the next event from the compressed transaction being read, or from the file.
+func (p *Parser) read() error {
+	if p.inner != nil {
+		err := p.inner.events.next(&p.raw)
+		if err == nil {
+			return nil
+		}
+		if err := p.inner.finish(err); err != nil {
+			return err
+		}
+		p.inner = nil
+	}
+	if err := p.src.head(&p.raw); err != nil {
+		return err
+	}
+	if p.raw.Type == TransactionPayloadEvent {
+		var err error
+		if p.inner, err = openPayload(p.src, &p.raw); err != nil {
+			return err
+		}
+		return p.read()
+	}
+	return p.src.next(&p.raw)
+}
+
+func (p *Parser) handle() error {
+	if shape, ok := shapeOf(p.raw.Type); ok {
+		return p.handleRows(shape)
+	}
+	body := p.raw.body
+	switch p.raw.Type {
+	case GTIDEvent, AnonymousGTIDEvent, GTIDTaggedEvent, MariaGTIDEvent:
+		p.beginGTID()
+	case QueryEvent:
+		return p.handleQuery(body, false)
+	case MariaQueryCompressed:
+		return p.handleQuery(body, true)
+	case MariaAnnotateRowsEvent:
+		p.ev.Kind, p.ev.SQL = Statement, body
+	case RowsQueryEvent:
+		if len(body) > 1 {
+			p.ev.Kind, p.ev.SQL = Statement, body[1:]
+		}
+	case TableMapEvent:
+		return p.handleTableMap(body)
+	case XIDEvent:
+		p.end(Commit)
+	case XAPrepareEvent:
+		return p.handlePrepare(body)
+	case RotateEvent:
+		if len(body) < 8 {
+			return errors.New("rotate event is cut short")
+		}
+		p.ev.Kind, p.ev.SQL = Rotate, body[8:]
+	case StopEvent:
+		p.ev.Kind = Stop
+	case IncidentEvent:
+		p.ev.Kind = Incident
+	case MariaStartEncryptionEvent:
+		return &UnsupportedError{p.raw.pos, "the file is encrypted (MariaDB encrypt_binlog); read it through the server with --db, which decrypts it"}
+	case FormatDescriptionEvent:
+		clear(p.tables)
+		p.ev.Kind, p.ev.SQL = Started, bytes.TrimRight(body[2:52], "\x00")
+	}
+	return nil
+}
+
+// beginGTID notes that a transaction starts. MySQL follows with a BEGIN query, MariaDB with
+// the first statement at once.
+func (p *Parser) beginGTID() {
+	p.begin()
+	p.gtidRaw.Header, p.gtidRaw.pos = p.raw.Header, p.raw.pos
+	p.gtidRaw.body = append(p.gtidRaw.body[:0], p.raw.body...)
+	if p.raw.Type == MariaGTIDEvent && len(p.raw.body) > 12 {
+		p.explicit = p.raw.body[12]&mariaStandalone == 0
+		p.ev.Kind = Begin
+	}
+}
+
+func (p *Parser) begin() {
+	p.open, p.explicit = true, false
+	p.start, p.begun, p.thread = p.ev.Pos, p.raw.Header, 0
+	p.gtidRaw.Type = 0
+}
+
+func (p *Parser) end(kind EventKind) {
+	p.open = false
+	p.ev.Kind = kind
+}
+
+// handleQuery reads a query event: thread 4 bytes, seconds 4, schema length 1, error 2,
+// status variables' length 2, then those, the schema with a zero byte, and the text.
+func (p *Parser) handleQuery(body []byte, compressed bool) error {
+	c := cursor{b: body}
+	thread := uint32(c.uint(4))
+	c.take(4)
+	schema := int(c.u8())
+	c.take(2)
+	c.take(int(c.uint(2)))
+	name := c.take(schema)
+	c.u8()
+	if c.bad {
+		return errors.New("query event is cut short")
+	}
+	sql := c.b
+	if compressed {
+		var err error
+		if sql, err = p.zq.inflate(sql); err != nil {
+			return fmt.Errorf("query event: %w", err)
+		}
+	}
+	p.query(thread, name, sql)
+	return nil
+}
+
+func (p *Parser) query(thread uint32, schema, sql []byte) {
+	verb := controlVerb(sql)
+	if !p.open {
+		p.begin()
+	}
+	p.thread = thread
+	switch verb {
+	case Begin:
+		p.explicit = true
+		p.ev.Kind = Begin
+	case Commit, Rollback:
+		p.end(verb)
+	case XACommit, XARollback:
+		p.ev.XID = xaTarget(sql)
+		p.end(verb)
+	default:
+		p.ev.Kind, p.ev.SQL, p.ev.Schema = Query, sql, string(schema)
+		p.open = p.explicit
+	}
+}
+
+// controlVerb recognises the statements that servers log to delimit transactions; 0 is any other.
+func controlVerb(sql []byte) EventKind {
+	if len(sql) < 5 || len(sql) > 600 {
+		return 0
+	}
+	switch {
+	case isWord(sql, "BEGIN"), hasPrefixFold(sql, "XA START "), hasPrefixFold(sql, "XA BEGIN "):
+		return Begin
+	case isWord(sql, "COMMIT"):
+		return Commit
+	case isWord(sql, "ROLLBACK"):
+		return Rollback
+	case hasPrefixFold(sql, "XA COMMIT "):
+		return XACommit
+	case hasPrefixFold(sql, "XA ROLLBACK "):
+		return XARollback
+	}
+	return 0
+}
+
+func isWord(sql []byte, word string) bool {
+	return len(sql) == len(word) && hasPrefixFold(sql, word)
+}
+
+func hasPrefixFold(sql []byte, prefix string) bool {
+	return len(sql) >= len(prefix) && bytes.EqualFold(sql[:len(prefix)], []byte(prefix))
+}
+
+// xaTarget is the xid that an XA statement names, in the form of xidText, without options.
+func xaTarget(sql []byte) string {
+	f := bytes.Fields(sql)
+	if len(f) < 3 {
+		return ""
+	}
+	return string(f[2])
+}
+
+func (p *Parser) handleTableMap(body []byte) error {
+	id, ok := tableID(body)
+	if !ok {
+		return errors.New("table map is cut short")
+	}
+	m := p.tables[id]
+	if m == nil || !bytes.Equal(m.body, body) {
+		t, err := parseTableMap(body)
+		if err != nil {
+			return err
+		}
+		if len(p.tables) > maxTables {
+			clear(p.tables)
+		}
+		m = &cachedMap{body: bytes.Clone(body), t: t, want: p.Want == nil || p.Want(t.Schema, t.Table)}
+		p.tables[id] = m
+	}
+	p.ev.Kind, p.ev.Table = Touched, m.t
+	return nil
+}
+
+// maxTables bounds the table maps kept: a map always precedes the rows of its statement.
+const maxTables = 4096
+
+func (p *Parser) handleRows(s rowShape) error {
+	id, ok := tableID(p.raw.body)
+	if !ok {
+		return errors.New("row event is cut short")
+	}
+	m := p.tables[id]
+	if m == nil {
+		if id == dummyTableID {
+			return nil
+		}
+		return fmt.Errorf("row event for table id %d, which no table map describes", id)
+	}
+	if !m.want {
+		return nil
+	}
+	if err := p.rows.parse(s, p.raw.body, m.t, p.z.inflate); err != nil {
+		return err
+	}
+	p.ev.Kind, p.ev.Rows, p.ev.Table = Changed, &p.rows, m.t
+	return nil
+}
+
+// dummyTableID marks an empty row event that only ends a statement.
+const dummyTableID = 0xffffff
+
+// handlePrepare reads an XA prepare event: one-phase flag 1 byte, format 4, lengths 4+4, data.
+func (p *Parser) handlePrepare(body []byte) error {
+	c := cursor{b: body}
+	onePhase := c.u8() != 0
+	format := uint32(c.uint(4))
+	gl, bl := int(c.uint(4)), int(c.uint(4))
+	gtrid, bqual := c.take(gl), c.take(bl)
+	if c.bad {
+		return errors.New("XA prepare event is cut short")
+	}
+	p.ev.XID = xidText(format, gtrid, bqual)
+	if onePhase {
+		p.end(Commit)
+		return nil
+	}
+	p.end(Prepared)
+	return nil
+}
+
+// FormatTime is the time of the first event's header: when the server opened this file. It
+// reads the head of a file and nothing else.
+func FormatTime(head []byte) (time.Time, bool) {
+	if len(head) < 4+headerSize || string(head[:4]) != Magic && string(head[:4]) != encryptedMagic {
+		return time.Time{}, false
+	}
+	sec := binary.LittleEndian.Uint32(head[4:])
+	return time.Unix(int64(sec), 0).UTC(), true
+}
