@@ -1,0 +1,335 @@
+package undo
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/act"
+	"github.com/lull-ops/lull/db"
+)
+
+// ApplyOptions bound an apply.
+type ApplyOptions struct {
+	// Connections is how many transactions run at once where a plan is not atomic.
+	Connections int
+	// Fresh says that the plan was made just now by this process: its rows are not compared
+	// once more before the first batch.
+	Fresh bool
+	// Server is the identity of the database connected to.
+	Server string
+	Now    func() time.Time
+	// Progress is called with the number of rows just written.
+	Progress func(rows int64)
+}
+
+// apply carries out one plan.
+type apply struct {
+	target Target
+	plan   *act.Stored
+	ledger *act.Ledger
+	opt    ApplyOptions
+
+	inserted, updated, deleted, verified atomic.Int64
+	sum                                  checksum
+}
+
+// attempts is how often a transaction is tried when the server breaks it off.
+const attempts = 4
+
+// Apply carries out exactly the plan, or refuses it. A plan that is done already gives its
+// receipt again. When it is interrupted, calling it again goes on.
+func Apply(ctx context.Context, target Target, plan *act.Stored, opt ApplyOptions) (*act.Receipt, error) {
+	lock, err := plan.Lock()
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	if plan.State() == act.Done {
+		return plan.Receipt()
+	}
+	a := &apply{target: target, plan: plan, opt: opt}
+	if err := a.allowed(ctx); err != nil {
+		return nil, err
+	}
+	if a.ledger, err = plan.OpenLedger(); err != nil {
+		return nil, err
+	}
+	defer a.ledger.Close()
+	if err := a.run(ctx); err != nil {
+		return nil, a.failed(err)
+	}
+	r := a.receipt()
+	if err := plan.Finish(r); err != nil {
+		return nil, lull.Errorf(lull.Partly, "lull apply "+plan.ID, "%s is carried out, but its receipt could not be stored: %w", plan.ID, err)
+	}
+	return r, nil
+}
+
+// allowed checks that the plan still is what was read and fits the database.
+func (a *apply) allowed(ctx context.Context) error {
+	p := a.plan
+	if p.State() == act.Planned && p.Expired() {
+		return lull.Errorf(lull.Refused, "make the plan again with the same lull undo", "plan %s expired at %s", p.ID, p.Expires.Local().Format(time.TimeOnly))
+	}
+	if p.Server != a.opt.Server {
+		return lull.Errorf(lull.Refused, "connect to the server the plan was made for", "plan %s was made for another server (%s, this is %s)", p.ID, p.Server, a.opt.Server)
+	}
+	if err := p.Check(); err != nil {
+		return err
+	}
+	for i := range p.Tables {
+		t := &p.Tables[i]
+		if t.Create {
+			continue
+		}
+		live, err := a.target.Table(ctx, t.Name)
+		if err != nil {
+			return err
+		}
+		if !sameShape(live, t.Shape) {
+			return lull.Errorf(lull.Refused, "make the plan again with the same lull undo", "plan %s is stale: the shape of %s was changed since", p.ID, t.Name)
+		}
+	}
+	return nil
+}
+
+func sameShape(a, b *db.Table) bool {
+	x, y := *a, *b
+	x.Rows, y.Rows = 0, 0
+	xb, xerr := json.Marshal(&x)
+	yb, yerr := json.Marshal(&y)
+	return xerr == nil && yerr == nil && bytes.Equal(xb, yb)
+}
+
+func (a *apply) run(ctx context.Context) error {
+	for i := range a.plan.Tables {
+		if t := &a.plan.Tables[i]; t.Create {
+			if err := a.target.CreateLike(ctx, t.Name, t.Like); err != nil {
+				return err
+			}
+		}
+	}
+	if a.plan.Atomic {
+		return a.atomic(ctx)
+	}
+	if !a.opt.Fresh && !a.ledger.Any() {
+		if err := a.precheck(ctx); err != nil {
+			return err
+		}
+	}
+	for i, sec := range a.plan.Sections {
+		if sec.Do == act.Keep {
+			continue
+		}
+		if err := a.section(ctx, i, sec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// failed says how far things are: a plan of which nothing was written is as if never begun.
+func (a *apply) failed(err error) error {
+	if a.ledger.Any() {
+		return lull.Errorf(max(lull.KindOf(err), lull.Partly), "lull apply "+a.plan.ID+" goes on where it stopped; lull undo "+a.plan.ID+" takes back what is written",
+			"%s is interrupted: %w", a.plan.ID, err)
+	}
+	return errors.Join(err, a.plan.Abandon())
+}
+
+// atomic writes all sections in one transaction.
+func (a *apply) atomic(ctx context.Context) error {
+	all := act.Batch{Section: -1}
+	if a.ledger.IsDone(all) {
+		return a.recount(ctx)
+	}
+	if a.ledger.InDoubt(all) {
+		done, err := a.settle(ctx, a.plan.Sections)
+		if err != nil {
+			return err
+		}
+		if done {
+			return errors.Join(a.ledger.Finish(all), a.recount(ctx))
+		}
+	}
+	return a.transact(ctx, all, func(tx Tx, c *counts) error {
+		for i := range a.plan.Sections {
+			if err := a.stretch(ctx, tx, act.Batch{Section: i, Rows: a.plan.Sections[i].Rows}, nil, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// counts is what one transaction did; it counts only once that is committed.
+type counts struct {
+	inserted, updated, deleted, verified int64
+	sum                                  checksum
+}
+
+// transact runs one batch's writes in a transaction, and again when the server breaks it off.
+func (a *apply) transact(ctx context.Context, b act.Batch, write func(Tx, *counts) error) error {
+	for try := 1; ; try++ {
+		err := a.once(ctx, b, write)
+		if err == nil || try == attempts || ctx.Err() != nil || !a.target.Retry(err) || a.ledger.InDoubt(b) {
+			return err
+		}
+	}
+}
+
+func (a *apply) once(ctx context.Context, b act.Batch, write func(Tx, *counts) error) error {
+	tx, err := a.target.Begin(ctx, a.plan.ID, a.checks(b.Section))
+	if err != nil {
+		return err
+	}
+	var c counts
+	if err := write(tx, &c); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if err := ctx.Err(); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if err := a.ledger.Begin(b); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if err := tx.Commit(); err != nil {
+		return lull.Errorf(lull.Unreachable, "lull apply "+a.plan.ID+" finds out and goes on", "the server did not say whether it committed: %w", err)
+	}
+	a.add(&c)
+	return a.ledger.Finish(b)
+}
+
+func (a *apply) add(c *counts) {
+	a.inserted.Add(c.inserted)
+	a.updated.Add(c.updated)
+	a.deleted.Add(c.deleted)
+	a.verified.Add(c.verified)
+	a.sum.join(&c.sum)
+}
+
+// checks says whether foreign keys can be enforced while a section is written: not where a
+// table refers to itself, because its rows go back in key order. What the plan writes was
+// compared with the parents when it was made.
+func (a *apply) checks(section int) bool {
+	for i, sec := range a.plan.Sections {
+		if section >= 0 && i != section || sec.Do != act.Insert {
+			continue
+		}
+		t := a.plan.Tables[sec.Table].Shape
+		for _, fk := range t.Parents {
+			if fk.Parent == t.Name {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// The size of a batch of a plan that is not atomic.
+const (
+	applyRows  = 20_000
+	applyBytes = 4 << 20
+)
+
+// section writes one section in batches, several at a time.
+func (a *apply) section(ctx context.Context, index int, sec act.Section) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(1, a.opt.Connections))
+	err := a.cut(index, sec, func(b act.Batch, recs []act.Record) error {
+		if err := gctx.Err(); err != nil {
+			return err
+		}
+		g.Go(func() error { return a.batch(gctx, b, recs) })
+		return nil
+	})
+	if werr := g.Wait(); werr != nil {
+		return werr
+	}
+	return err
+}
+
+// cut reads a section's records and hands them out in batches; the cuts are the same in
+// every run, because the ledger speaks of them.
+func (a *apply) cut(index int, sec act.Section, fn func(act.Batch, []act.Record) error) error {
+	in, err := a.plan.Records(sec)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	b := act.Batch{Section: index}
+	var recs []act.Record
+	size := 0
+	for {
+		rec, err := in.Next()
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
+			return err
+		}
+		if !end {
+			copied := act.Record{Now: rec.Now.Clone(), To: rec.To.Clone(), Set: append([]int(nil), rec.Set...)}
+			recs = append(recs, copied)
+			size += bytesOf(copied.Now) + bytesOf(copied.To)
+		}
+		if len(recs) > 0 && (end || len(recs) >= applyRows || size >= applyBytes) {
+			b.Rows = int64(len(recs))
+			if err := fn(b, recs); err != nil {
+				return err
+			}
+			b.From += b.Rows
+			recs, size = nil, 0
+		}
+		if end {
+			return nil
+		}
+	}
+}
+
+func bytesOf(r db.Row) int {
+	n := 0
+	for i := range r {
+		n += len(r[i].Data) + 8
+	}
+	return n
+}
+
+// batch writes one batch unless an earlier run did.
+func (a *apply) batch(ctx context.Context, b act.Batch, recs []act.Record) error {
+	if a.ledger.IsDone(b) {
+		return a.count(ctx, b, recs)
+	}
+	if a.ledger.InDoubt(b) {
+		done, err := a.landed(ctx, b, recs)
+		if err != nil {
+			return err
+		}
+		if done {
+			return errors.Join(a.ledger.Finish(b), a.count(ctx, b, recs))
+		}
+	}
+	return a.transact(ctx, b, func(tx Tx, c *counts) error { return a.stretch(ctx, tx, b, recs, c) })
+}
+
+func (a *apply) receipt() *act.Receipt {
+	return &act.Receipt{
+		Lull: lull.ContractVersion, Plan: a.plan.ID, Digest: a.plan.Digest,
+		Started: a.ledger.Began, Finished: a.opt.Now().UTC(), Resumed: a.ledger.Runs - 1,
+		Inserted: a.inserted.Load(), Updated: a.updated.Load(), Deleted: a.deleted.Load(),
+		Verified: a.verified.Load(), Checksum: hex.EncodeToString(a.sum.bits[:8]), Warnings: a.plan.Warnings,
+	}
+}
+
+// stale is the refusal of a plan whose rows are not as it found them.
+func (a *apply) stale(format string, args ...any) error {
+	return lull.Errorf(lull.Refused, "make the plan again with the same lull undo", "plan %s is stale: %s", a.plan.ID, fmt.Sprintf(format, args...))
+}

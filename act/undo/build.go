@@ -1,0 +1,252 @@
+package undo
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"slices"
+
+	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/act"
+	"github.com/lull-ops/lull/db"
+	"github.com/lull-ops/lull/db/predicate"
+)
+
+// sortMemory bounds the memory in which changes of one table are gathered; what is more
+// goes to disk.
+const sortMemory = 32 << 20
+
+// Build makes a plan: register each table with Open, Add its changes, then Plan.
+type Build struct {
+	req    Request
+	target Target
+	draft  *act.Draft
+	tables []*table
+	warn   []act.Warning
+	// inserts remembers the keys of rows the plan brings back, for their children.
+	inserts map[db.Name]map[uint64]bool
+	shapes  map[db.Name]*db.Table
+	seed    maphash.Seed
+}
+
+// table is one table of a plan under construction.
+type table struct {
+	live     *db.Table
+	key      []int
+	mapper   *mapper
+	where    *predicate.Expr
+	folder   *folder
+	judge    *judge
+	plan     act.Table
+	out      map[act.Verb]act.Out
+	create   bool // the side table does not exist yet
+	unstored int64
+}
+
+// NewBuild begins a plan for the target in the store.
+func NewBuild(req Request, target Target, store *act.Store) (*Build, error) {
+	if req.On == "" {
+		req.On = KeepNow
+	}
+	d, err := store.Draft()
+	if err != nil {
+		return nil, err
+	}
+	d.Kind, d.Target, d.Server, d.Source, d.At, d.Triggers = "undo", req.Target, req.Server, req.Source, req.At, req.Triggers
+	return &Build{
+		req: req, target: target, draft: d, seed: maphash.MakeSeed(),
+		inserts: map[db.Name]map[uint64]bool{}, shapes: map[db.Name]*db.Table{},
+	}, nil
+}
+
+// Discard drops the plan unless it has been made.
+func (b *Build) Discard() error { return b.draft.Discard() }
+
+// Warn adds something the reader of the plan must know.
+func (b *Build) Warn(partly bool, format string, args ...any) {
+	w := act.Warning{Text: fmt.Sprintf(format, args...), Partly: partly}
+	if !slices.Contains(b.warn, w) {
+		b.warn = append(b.warn, w)
+	}
+}
+
+// Open registers a table: its columns as the log has them, as they are now, and the old names
+// of columns renamed since (in lower case). It returns what takes the table's changes.
+func (b *Build) Open(ctx context.Context, then, live *db.Table, renamed map[string]string) (func(*db.Change) error, error) {
+	t := &table{live: live, out: map[act.Verb]act.Out{}}
+	if err := b.aside(ctx, t); err != nil {
+		return nil, err
+	}
+	var err error
+	if t.mapper, err = newMapper(then, t.live, renamed); err != nil {
+		return nil, err
+	}
+	for _, name := range t.mapper.gone {
+		b.Warn(true, "column %s of %s was dropped since: its values cannot be put back", name, t.live.Name)
+	}
+	if b.req.Where != "" {
+		if t.where, err = predicate.Parse(b.req.Where, t.live); err != nil {
+			return nil, lull.Errorf(lull.Usage, "--where takes conditions like \"status = 'paid' and amount >= 100\"", "--where: %w", err)
+		}
+	}
+	t.judge = newJudge(t.live, b.req.On)
+	t.key = t.live.RowKey()
+	keyed := t.key
+	if keyed == nil {
+		keyed = t.judge.cols
+	}
+	t.folder = newFolder(b.draft.Dir(), t.mapper, keyed, sortMemory)
+	t.plan = act.Table{Name: t.live.Name, Title: t.live.Name.String(), Key: t.key, Create: t.create, Like: live.Name.String()}
+	b.tables = append(b.tables, t)
+	return t.add, nil
+}
+
+// aside points a table's rows to the side table that the request names.
+func (b *Build) aside(ctx context.Context, t *table) error {
+	if b.req.Into == (db.Name{}) {
+		return nil
+	}
+	side, err := b.target.Table(ctx, b.req.Into)
+	if err == nil {
+		t.live = side
+		return nil
+	}
+	if lull.KindOf(err) != lull.Usage {
+		return err
+	}
+	copied := *t.live
+	copied.Name, copied.Parents, copied.Children, copied.Triggers = b.req.Into, nil, nil, nil
+	t.live, t.create = &copied, true
+	return nil
+}
+
+func (t *table) add(ch *db.Change) error {
+	before, err := t.mapper.mapRow(0, ch.Before)
+	if err != nil {
+		return err
+	}
+	after, err := t.mapper.mapRow(1, ch.After)
+	if err != nil {
+		return err
+	}
+	if t.key == nil && before != nil && after != nil {
+		return t.folder.addLinked(before, after)
+	}
+	return t.folder.add(before, after)
+}
+
+// Plan compares the changes with what is there now and stores what is to be done.
+func (b *Build) Plan(ctx context.Context) (*act.Plan, error) {
+	b.parentsFirst()
+	for i, t := range b.tables {
+		if err := b.open(i, t); err != nil {
+			return nil, err
+		}
+		if err := b.table(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	return b.commit()
+}
+
+// parentsFirst orders the tables so that a row's parents are put back before it.
+func (b *Build) parentsFirst() {
+	depth := map[db.Name]int{}
+	for range b.tables { // as many rounds as the longest chain can have
+		for _, t := range b.tables {
+			for _, fk := range t.live.Parents {
+				if d, ok := depth[fk.Parent]; ok && fk.Parent != t.live.Name && depth[t.live.Name] <= d {
+					depth[t.live.Name] = d + 1
+				}
+			}
+			depth[t.live.Name] += 0
+		}
+	}
+	slices.SortStableFunc(b.tables, func(x, y *table) int { return depth[x.live.Name] - depth[y.live.Name] })
+}
+
+func (b *Build) open(i int, t *table) error {
+	for _, v := range []act.Verb{act.Delete, act.Update, act.Insert, act.Keep} {
+		out, err := b.draft.Section(i, v)
+		if err != nil {
+			return err
+		}
+		t.out[v] = out
+	}
+	return nil
+}
+
+// commit puts the sections in order - children are deleted first, parents inserted first -
+// and seals the plan.
+func (b *Build) commit() (*act.Plan, error) {
+	d := b.draft
+	for _, t := range b.tables {
+		p := t.plan
+		shape := *t.live
+		shape.Rows = 0 // an estimate that changes by itself
+		p.Shape = &shape
+		p.Delete, p.Update, p.Insert, p.Keep = t.out[act.Delete].Rows(), t.out[act.Update].Rows(), t.out[act.Insert].Rows(), t.out[act.Keep].Rows()
+		if err := b.triggers(t, &p); err != nil {
+			return nil, err
+		}
+		d.Tables = append(d.Tables, p)
+	}
+	d.Warnings = b.warn
+	rank := map[act.Verb]int{act.Delete: 0, act.Update: 1, act.Insert: 2, act.Keep: 3}
+	d.Order(func(x, y act.Section) int {
+		if x.Do != y.Do {
+			return rank[x.Do] - rank[y.Do]
+		}
+		if x.Do == act.Delete {
+			return y.Table - x.Table
+		}
+		return x.Table - y.Table
+	})
+	sum := d.Totals()
+	d.Atomic = sum.Writes() <= AtomicRows
+	if b.req.Atomic != nil {
+		d.Atomic = *b.req.Atomic
+	}
+	if sum.Keep > 0 && b.req.On == FailPlan {
+		return nil, lull.Errorf(lull.Refused, "leave out --on-conflict fail to see them, or choose keep or restore",
+			"%d rows were changed since the accident, and --on-conflict is fail", sum.Keep)
+	}
+	return d.Commit()
+}
+
+// triggers refuses a plan whose writes would fire some, because what they do is not undone.
+func (b *Build) triggers(t *table, p *act.Table) error {
+	if t.create {
+		return nil
+	}
+	writes := map[string]int64{"INSERT": p.Insert, "UPDATE": p.Update, "DELETE": p.Delete}
+	var names []string
+	for _, tr := range t.live.Triggers {
+		if writes[tr.Event] > 0 {
+			names = append(names, fmt.Sprintf("%s (%s %s)", tr.Name, tr.Timing, tr.Event))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if !b.req.Triggers {
+		return lull.Errorf(lull.Refused, "add --allow-triggers to let them fire, or disable them first",
+			"writing to %s would fire %s", t.live.Name, list(names))
+	}
+	b.warn = append(b.warn, act.Warning{Text: fmt.Sprintf("triggers of %s will fire: %s", t.live.Name, list(names))})
+	return nil
+}
+
+func list(names []string) string {
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return names[0]
+	}
+	out := names[0]
+	for _, n := range names[1 : len(names)-1] {
+		out += ", " + n
+	}
+	return out + " and " + names[len(names)-1]
+}

@@ -1,0 +1,235 @@
+package undo
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lull-ops/lull/act"
+	"github.com/lull-ops/lull/db"
+	"github.com/lull-ops/lull/db/predicate"
+)
+
+// How many rows are compared with the live table at a time.
+const (
+	batchRows  = 2000
+	batchBytes = 4 << 20
+)
+
+// batch is a run of folded rows whose bytes stay put.
+type batch struct {
+	buf  []byte
+	nets []net
+	now  []db.Row
+	keys []db.Row
+}
+
+func (x *batch) add(n *net) {
+	x.buf = db.AppendRow(x.buf, n.Before)
+	x.buf = db.AppendRow(x.buf, n.After)
+	if len(x.nets) < cap(x.nets) {
+		x.nets = x.nets[:len(x.nets)+1] // keep the slot's rows for reuse
+		return
+	}
+	x.nets = append(x.nets, net{})
+}
+
+// settle parses the rows once the buffer has stopped growing.
+func (x *batch) settle(key []int) error {
+	rest := x.buf
+	x.keys, x.now = x.keys[:0], x.now[:0]
+	for i := range x.nets {
+		n := &x.nets[i]
+		var err error
+		if n.Before, rest, err = db.ParseRow(rest, n.Before); err != nil {
+			return err
+		}
+		if n.After, rest, err = db.ParseRow(rest, n.After); err != nil {
+			return err
+		}
+		row := n.Before
+		if row == nil {
+			row = n.After
+		}
+		k := make(db.Row, len(key))
+		for p, c := range key {
+			k[p] = row[c]
+		}
+		x.keys = append(x.keys, k)
+		x.now = append(x.now, nil)
+	}
+	return nil
+}
+
+func (x *batch) reset() { x.buf, x.nets = x.buf[:0], x.nets[:0] }
+
+// table compares all folded rows of one table with what is there now.
+func (b *Build) table(ctx context.Context, t *table) error {
+	ns, err := t.folder.nets()
+	if err != nil {
+		return err
+	}
+	defer ns.close()
+	if t.key == nil {
+		return b.keyless(ctx, t, ns)
+	}
+	var x batch
+	for {
+		x.reset()
+		if err := b.take(t, ns, &x); err != nil {
+			return err
+		}
+		if len(x.nets) == 0 {
+			break
+		}
+		if err := b.compare(ctx, t, &x); err != nil {
+			return err
+		}
+	}
+	b.lost(t)
+	return nil
+}
+
+// take fills a batch with the rows the request wants.
+func (b *Build) take(t *table, ns *nets, x *batch) error {
+	for len(x.nets) < batchRows && len(x.buf) < batchBytes {
+		n, err := ns.next()
+		if err != nil {
+			return err
+		}
+		if n == nil {
+			break
+		}
+		if n = b.wanted(t, n); n != nil {
+			x.add(n)
+		}
+	}
+	return x.settle(t.key)
+}
+
+// wanted applies --only, --where and --into, and leaves out what the log does not hold.
+func (b *Build) wanted(t *table, n *net) *net {
+	if !b.req.Only.takes(n) {
+		return nil
+	}
+	if t.where != nil {
+		row := n.Before
+		if row == nil {
+			row = n.After
+		}
+		if t.where.Match(row) != predicate.True {
+			return nil
+		}
+	}
+	if b.req.Into != (db.Name{}) {
+		if n.Before == nil {
+			return nil
+		}
+		n = &net{Before: n.Before}
+	}
+	if t.unrecoverable(n) {
+		t.plan.Lost++
+		return nil
+	}
+	return n
+}
+
+// unrecoverable says that the images do not hold what would be needed: of a deleted row any
+// column that has no NULL to stand for it, of an update the old values.
+func (t *table) unrecoverable(n *net) bool {
+	if n.Before == nil {
+		return false
+	}
+	if n.After == nil {
+		for _, i := range t.judge.cols {
+			if n.Before[i].State != db.Absent || t.mapper.from[i] < 0 {
+				continue
+			}
+			if c := &t.live.Columns[i]; !c.Nullable || !isLarge(c) {
+				return true
+			}
+			t.unstored++
+		}
+		return false
+	}
+	changed := false
+	for _, i := range t.judge.cols {
+		if n.After[i].State == db.Absent {
+			continue
+		}
+		if n.Before[i].State != db.Absent && !n.Before[i].Equal(n.After[i]) {
+			return false // something can go back
+		}
+		changed = changed || n.Before[i].State == db.Absent
+	}
+	return changed
+}
+
+// isLarge says that binlog_row_image=NOBLOB leaves the column out.
+func isLarge(c *db.Column) bool {
+	switch c.DataType {
+	case "tinyblob", "blob", "mediumblob", "longblob", "tinytext", "text", "mediumtext", "longtext", "json":
+		return true
+	}
+	return false
+}
+
+// lost says what the log did not hold.
+func (b *Build) lost(t *table) {
+	if t.plan.Lost > 0 {
+		b.Warn(true, "%d rows of %s cannot be brought back: the server logged only their keys and changes (binlog_row_image is not FULL)", t.plan.Lost, t.live.Name)
+	}
+	if t.unstored > 0 {
+		b.Warn(true, "%d values of BLOB, TEXT and JSON columns of %s were not logged (binlog_row_image=NOBLOB) and come back as NULL", t.unstored, t.live.Name)
+	}
+}
+
+// compare judges a batch against the live rows and writes the verdicts in key order.
+func (b *Build) compare(ctx context.Context, t *table, x *batch) error {
+	if !t.create {
+		err := b.target.Lookup(ctx, t.live, t.key, x.keys, false, func(i int, now db.Row) error {
+			x.now[i] = now.Clone()
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("compare with %s: %w", t.live.Name, err)
+		}
+	}
+	verdicts := make([]verdict, len(x.nets))
+	for i := range x.nets {
+		verdicts[i] = t.judge.judge(&x.nets[i], x.now[i])
+		if len(verdicts[i].rec.Set) > 0 {
+			verdicts[i].rec.Set = append([]int(nil), verdicts[i].rec.Set...)
+		}
+	}
+	if !t.create {
+		if err := b.clashes(ctx, t, verdicts); err != nil {
+			return err
+		}
+		if err := b.parents(ctx, t, verdicts); err != nil {
+			return err
+		}
+	}
+	for i := range verdicts {
+		if err := b.record(t, &verdicts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Build) record(t *table, v *verdict) error {
+	if v.do == "" {
+		t.plan.Same++
+		return nil
+	}
+	if v.forced {
+		t.plan.Forced++
+	}
+	if v.do == act.Update && v.rec.Why != "" {
+		t.plan.Partial++
+	}
+	if v.do == act.Insert {
+		b.remember(t, v.rec.To)
+	}
+	return t.out[v.do].Add(&v.rec)
+}

@@ -1,0 +1,292 @@
+package undo
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/lull-ops/lull/act"
+	"github.com/lull-ops/lull/db"
+)
+
+// checksum sums rows regardless of their order.
+type checksum struct {
+	mu   sync.Mutex
+	bits [sha256.Size]byte
+	buf  []byte
+}
+
+func (c *checksum) row(key []byte, r db.Row) {
+	c.buf = db.AppendRow(append(c.buf[:0], key...), r)
+	for i, x := range sha256.Sum256(c.buf) {
+		c.bits[i] ^= x
+	}
+}
+
+func (c *checksum) join(o *checksum) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.bits {
+		c.bits[i] ^= o.bits[i]
+	}
+}
+
+// chunkRows is how many records are locked, written and verified together.
+const chunkRows = 2000
+
+// stretch writes a batch's records within tx; recs nil reads the whole section.
+func (a *apply) stretch(ctx context.Context, tx Tx, b act.Batch, recs []act.Record, c *counts) error {
+	sec := a.plan.Sections[b.Section]
+	if sec.Do == act.Keep {
+		return nil
+	}
+	w := &sectionWriter{a: a, tx: tx, do: sec.Do, t: a.plan.Tables[sec.Table].Shape, key: a.plan.Tables[sec.Table].Key, c: c}
+	w.cols = newJudge(w.t, KeepNow).cols
+	if recs != nil {
+		return w.chunks(ctx, recs)
+	}
+	return a.cut(b.Section, sec, func(_ act.Batch, recs []act.Record) error { return w.chunks(ctx, recs) })
+}
+
+// sectionWriter writes records of one section in one transaction.
+type sectionWriter struct {
+	a    *apply
+	tx   Tx
+	do   act.Verb
+	t    *db.Table
+	key  []int
+	cols []int
+	c    *counts
+}
+
+func (w *sectionWriter) chunks(ctx context.Context, recs []act.Record) error {
+	for len(recs) > 0 {
+		n := min(len(recs), chunkRows)
+		if err := w.chunk(ctx, recs[:n]); err != nil {
+			return err
+		}
+		if w.a.opt.Progress != nil {
+			w.a.opt.Progress(int64(n))
+		}
+		recs = recs[n:]
+	}
+	return nil
+}
+
+func (w *sectionWriter) chunk(ctx context.Context, recs []act.Record) error {
+	switch w.do {
+	case act.Insert:
+		if err := w.insert(ctx, recs); err != nil {
+			return err
+		}
+		w.c.inserted += int64(len(recs))
+	case act.Update:
+		if err := w.locked(ctx, recs); err != nil {
+			return err
+		}
+		if err := w.tx.Update(ctx, w.t, w.changes(recs)); err != nil {
+			return w.explain(err)
+		}
+		w.c.updated += int64(len(recs))
+	default:
+		if err := w.locked(ctx, recs); err != nil {
+			return err
+		}
+		if err := w.childless(ctx, recs); err != nil {
+			return err
+		}
+		if err := w.tx.Delete(ctx, w.t, w.whole(recs)); err != nil {
+			return w.explain(err)
+		}
+		w.c.deleted += int64(len(recs))
+	}
+	return w.verify(ctx, recs)
+}
+
+func (w *sectionWriter) insert(ctx context.Context, recs []act.Record) error {
+	err := w.tx.Insert(ctx, w.t, func(yield func(db.Row, error) bool) {
+		for i := range recs {
+			if !yield(recs[i].To, nil) {
+				return
+			}
+		}
+	})
+	return w.explain(err)
+}
+
+// duplicate is what a target returns when another row has a row's unique values.
+type duplicate interface {
+	error
+	Duplicate() string
+}
+
+// explain turns a row that appeared since the plan into the plan being stale.
+func (w *sectionWriter) explain(err error) error {
+	if d, ok := errors.AsType[duplicate](err); ok {
+		return w.a.stale("a row with %s is in %s by now", d.Duplicate(), w.t.Name)
+	}
+	return err
+}
+
+// locked locks the rows and compares them with what the plan found.
+func (w *sectionWriter) locked(ctx context.Context, recs []act.Record) error {
+	if w.key == nil {
+		return nil // the write itself names the whole row, and counts
+	}
+	j := judge{cols: w.cols}
+	return w.tx.Lookup(ctx, w.t, w.key, w.keysOf(recs, true), true, func(i int, now db.Row) error {
+		if now == nil {
+			return w.a.stale("row %s of %s is gone", w.show(recs[i].Now), w.t.Name)
+		}
+		if !j.sameKnown(recs[i].Now, now) {
+			return w.a.stale("row %s of %s was changed since", w.show(recs[i].Now), w.t.Name)
+		}
+		return nil
+	})
+}
+
+// childless refuses to delete rows that others would be deleted or emptied with.
+func (w *sectionWriter) childless(ctx context.Context, recs []act.Record) error {
+	for _, fk := range w.t.Children {
+		if fk.OnDelete != "CASCADE" && !strings.HasPrefix(fk.OnDelete, "SET ") {
+			continue
+		}
+		cols := indexes(w.t, fk.ParentColumns)
+		if cols == nil {
+			continue
+		}
+		child, err := w.a.target.Table(ctx, fk.Child)
+		if err != nil {
+			return err
+		}
+		by := indexes(child, fk.ChildColumns)
+		values := make([]db.Row, len(recs))
+		for i := range recs {
+			values[i] = pick(recs[i].Now, cols)
+		}
+		there, err := w.tx.Exists(ctx, child, by, values)
+		if err != nil {
+			return err
+		}
+		for i, yes := range there {
+			if yes {
+				return w.a.stale("rows of %s refer to row %s of %s and would go with it", fk.Child, w.show(recs[i].Now), w.t.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func (w *sectionWriter) changes(recs []act.Record) []Change {
+	out := make([]Change, len(recs))
+	for i := range recs {
+		key := recs[i].Now
+		if w.key != nil {
+			key = pick(recs[i].Now, w.key)
+		}
+		out[i] = Change{Key: key, Set: recs[i].Set, To: recs[i].To}
+	}
+	return out
+}
+
+func (w *sectionWriter) whole(recs []act.Record) []db.Row {
+	if w.key != nil {
+		return w.keysOf(recs, true)
+	}
+	out := make([]db.Row, len(recs))
+	for i := range recs {
+		out[i] = recs[i].Now
+	}
+	return out
+}
+
+// keysOf is the rows' keys before the write, or after it.
+func (w *sectionWriter) keysOf(recs []act.Record, before bool) []db.Row {
+	out := make([]db.Row, len(recs))
+	for i := range recs {
+		row := recs[i].Now
+		if row == nil || !before && recs[i].To != nil {
+			row = w.after(&recs[i])
+		}
+		out[i] = pick(row, w.key)
+	}
+	return out
+}
+
+// after is the row as it will be: an update keeps what it does not set.
+func (w *sectionWriter) after(rec *act.Record) db.Row {
+	if rec.Now == nil || rec.To == nil {
+		return rec.To
+	}
+	out := append(db.Row(nil), rec.Now...)
+	for _, i := range rec.Set {
+		out[i] = rec.To[i]
+	}
+	return out
+}
+
+// verify reads the rows back, before anything is committed, and compares every column.
+func (w *sectionWriter) verify(ctx context.Context, recs []act.Record) error {
+	if w.key == nil {
+		w.c.verified += int64(len(recs)) // each statement hit exactly its rows
+		return nil
+	}
+	j := judge{cols: w.cols}
+	return w.tx.Lookup(ctx, w.t, w.key, w.keysOf(recs, false), false, func(i int, now db.Row) error {
+		want := w.after(&recs[i])
+		if w.do == act.Delete {
+			want = nil
+		}
+		if (now == nil) != (want == nil) || now != nil && !j.sameKnown(want, now) {
+			return fmt.Errorf("row %s of %s is not as planned after writing it: a trigger or the server changed it", w.show(recs[i].To), w.t.Name)
+		}
+		w.c.verified++
+		w.c.sum.row([]byte(w.t.Name.String()), now)
+		return nil
+	})
+}
+
+// show names a row by its key.
+func (w *sectionWriter) show(row db.Row) string { return ShowKey(w.t, w.key, row) }
+
+// ShowKey prints a row's key for people: id=7, or its first columns when it has no key.
+func ShowKey(t *db.Table, key []int, row db.Row) string {
+	if row == nil {
+		return "?"
+	}
+	if key == nil {
+		for i := range min(3, len(row)) {
+			key = append(key, i)
+		}
+	}
+	var parts []string
+	for _, i := range key {
+		parts = append(parts, t.Columns[i].Name+"="+ShowValue(row[i]))
+	}
+	return strings.Join(parts, " ")
+}
+
+// maxShown is how much of a value a screen shows.
+const maxShown = 40
+
+// ShowValue prints a value for people; it may hold any bytes, so the caller must make the
+// result safe for a terminal.
+func ShowValue(v db.Value) string {
+	switch v.State {
+	case db.Null:
+		return "NULL"
+	case db.Absent:
+		return "?"
+	}
+	if len(v.Data) > maxShown {
+		return string(v.Data[:maxShown]) + "…"
+	}
+	return string(v.Data)
+}
+
+// isEOF is the end of a section.
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
