@@ -19,6 +19,9 @@ const (
 type Value struct {
 	Data  []byte
 	State State
+	// Expr is set when Data is not enough to store the value again: an SQL expression that
+	// is (MySQL JSON documents that hold decimals, dates or other types text has no form for).
+	Expr []byte
 }
 
 // Row is one row's values, in the order of its Table's Columns.

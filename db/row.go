@@ -21,7 +21,7 @@ func (r Row) Clone() Row {
 	}
 	n := 0
 	for _, v := range r {
-		n += len(v.Data)
+		n += len(v.Data) + len(v.Expr)
 	}
 	buf := make([]byte, 0, n)
 	out := make(Row, len(r))
@@ -32,12 +32,18 @@ func (r Row) Clone() Row {
 			buf = append(buf, v.Data...)
 			out[i].Data = buf[s:len(buf):len(buf)]
 		}
+		if v.Expr != nil {
+			s := len(buf)
+			buf = append(buf, v.Expr...)
+			out[i].Expr = buf[s:len(buf):len(buf)]
+		}
 	}
 	return out
 }
 
 // AppendRow appends the row to dst: uvarint count of values plus 1 (0 for a nil row), then
-// per value uvarint 0 for NULL, 1 for absent, or length plus 2 and the bytes.
+// per value uvarint 0 for NULL, 1 for absent, or twice its length plus 2 and the bytes; plus 3
+// when an expression follows, uvarint length first.
 func AppendRow(dst []byte, r Row) []byte {
 	if r == nil {
 		return append(dst, 0)
@@ -50,8 +56,16 @@ func AppendRow(dst []byte, r Row) []byte {
 		case Absent:
 			dst = append(dst, 1)
 		default:
-			dst = binary.AppendUvarint(dst, uint64(len(v.Data))+2)
+			tag := uint64(len(v.Data))*2 + 2
+			if v.Expr != nil {
+				tag++
+			}
+			dst = binary.AppendUvarint(dst, tag)
 			dst = append(dst, v.Data...)
+			if v.Expr != nil {
+				dst = binary.AppendUvarint(dst, uint64(len(v.Expr)))
+				dst = append(dst, v.Expr...)
+			}
 		}
 	}
 	return dst
@@ -76,24 +90,35 @@ func ParseRow(src []byte, buf Row) (row Row, rest []byte, err error) {
 		row = make(Row, n-1)
 	}
 	for i := range row {
-		l, w := binary.Uvarint(src)
-		if w <= 0 {
-			return nil, nil, errRow
-		}
-		src = src[w:]
-		switch l {
-		case 0:
-			row[i] = Value{}
-		case 1:
-			row[i] = Value{State: Absent}
-		default:
-			l -= 2
-			if l > uint64(len(src)) {
-				return nil, nil, errRow
-			}
-			row[i] = Value{State: Set, Data: src[:l:l]}
-			src = src[l:]
+		if row[i], src, err = parseValue(src); err != nil {
+			return nil, nil, err
 		}
 	}
 	return row, src, nil
+}
+
+func parseValue(src []byte) (Value, []byte, error) {
+	tag, w := binary.Uvarint(src)
+	if w <= 0 {
+		return Value{}, nil, errRow
+	}
+	src = src[w:]
+	if tag < 2 {
+		return Value{State: [2]State{Null, Absent}[tag]}, src, nil
+	}
+	l := (tag - 2) / 2
+	if l > uint64(len(src)) {
+		return Value{}, nil, errRow
+	}
+	v := Value{State: Set, Data: src[:l:l]}
+	src = src[l:]
+	if tag&1 == 1 {
+		l, w := binary.Uvarint(src)
+		if w <= 0 || l > uint64(len(src)-w) {
+			return Value{}, nil, errRow
+		}
+		v.Expr = src[w : w+int(l)]
+		src = src[w+int(l):]
+	}
+	return v, src, nil
 }

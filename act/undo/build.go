@@ -40,6 +40,7 @@ type table struct {
 	plan     act.Table
 	out      map[act.Verb]act.Out
 	create   bool // the side table does not exist yet
+	rowEnd   int  // MariaDB system versioning: the place of row_end in the log's rows, -1 without
 	unstored int64
 }
 
@@ -73,7 +74,10 @@ func (b *Build) Warn(partly bool, format string, args ...any) {
 // Open registers a table: its columns as the log has them, as they are now, and the old names
 // of columns renamed since (in lower case). It returns what takes the table's changes.
 func (b *Build) Open(ctx context.Context, then, live *db.Table, renamed map[string]string) (func(*db.Change) error, error) {
-	t := &table{live: live, out: map[act.Verb]act.Out{}}
+	t := &table{live: live, out: map[act.Verb]act.Out{}, rowEnd: -1}
+	if i := then.Index("row_end"); i >= 0 && then.Columns[i].Generated && live.Index("row_end") < 0 {
+		t.rowEnd = i
+	}
 	if err := b.aside(ctx, t); err != nil {
 		return nil, err
 	}
@@ -120,7 +124,30 @@ func (b *Build) aside(ctx context.Context, t *table) error {
 	return nil
 }
 
+// endOfTime is the row_end of a row that is not history.
+const endOfTime = "2038-01-19 03:14:07.999999"
+
+// versioned makes of a change in a system-versioned table what its user did: the server
+// writes a DELETE as an update of row_end, and adds a row of history to each UPDATE. It
+// returns false for what is only history.
+func (t *table) versioned(ch *db.Change) bool {
+	isHistory := func(r db.Row) bool {
+		end := string(r[t.rowEnd].Data)
+		return end != endOfTime && end < "2106"
+	}
+	if ch.Before != nil && isHistory(ch.Before) || ch.Before == nil && isHistory(ch.After) {
+		return false
+	}
+	if ch.After != nil && isHistory(ch.After) {
+		ch.Op, ch.After = db.Delete, nil
+	}
+	return true
+}
+
 func (t *table) add(ch *db.Change) error {
+	if t.rowEnd >= 0 && !t.versioned(ch) {
+		return nil
+	}
 	before, err := t.mapper.mapRow(0, ch.Before)
 	if err != nil {
 		return err

@@ -34,9 +34,20 @@ type Touch struct {
 	// Children are tables the transaction opened without logging a row of them: MariaDB's
 	// trace of an ON DELETE or ON UPDATE action of a foreign key.
 	Children []db.Name
+	// Origin is the kind of server that wrote the log.
+	Origin Origin
 	// Plan is the plan of Lull that made this change, "" for everybody else's.
 	Plan string
 }
+
+// Origin is a kind of server.
+type Origin string
+
+// The kinds whose logs differ in what they hold.
+const (
+	MySQL   Origin = "mysql"
+	MariaDB Origin = "mariadb"
+)
 
 // MaxStatement is how much of a statement's text a Touch keeps.
 const MaxStatement = 4096

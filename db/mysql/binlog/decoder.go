@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"compress/zlib"
-	"errors"
 	"fmt"
 	"io"
 
@@ -44,25 +43,26 @@ const (
 // Decoder turns row images of one table map into canonical rows. It is not safe for
 // concurrent use: its rows share a buffer.
 type Decoder struct {
-	cols   []Column
-	shape  *db.Table
-	forms  []form
-	arena  []byte
-	before rowBuf
-	after  rowBuf
+	cols  []Column
+	shape *db.Table
+	steps []step
+	// arena holds the values that had to be rendered. It may move while a row is read; values
+	// rendered before then keep pointing at the old one, which nothing overwrites.
+	arena         []byte
+	before, after db.Row
 	// docs are the raw JSON documents of the before-image, to which partial updates apply.
 	docs [][]byte
 	z    columnInflater
 }
 
-// rowBuf is a row under construction: values that had to be rendered are spans of the
-// arena until it has stopped moving.
-type rowBuf struct {
-	row   db.Row
-	spans []span
+// step is how to read one column.
+type step struct {
+	field
+	form   form
+	meta   uint16
+	length int // BINARY(n)
+	json   int // place among the JSON columns
 }
-
-type span struct{ at, end, expr int } // rendered when end > 0; the expression is arena[end:expr]
 
 // NewDecoder makes a decoder for t's rows. shape names the columns and says what the log
 // does not (signs, fixed binary lengths, UUID and INET types); it has t's columns in t's order.
@@ -71,15 +71,18 @@ func NewDecoder(t *TableMap, shape *db.Table) (*Decoder, error) {
 		return nil, fmt.Errorf("%s has %d columns, the log's rows have %d", shape.Name, len(shape.Columns), len(t.Columns))
 	}
 	n := len(t.Columns)
-	d := &Decoder{cols: t.Columns, shape: shape, forms: make([]form, n), docs: make([][]byte, n)}
-	d.before = rowBuf{make(db.Row, n), make([]span, n)}
-	d.after = rowBuf{make(db.Row, n), make([]span, n)}
+	d := &Decoder{cols: t.Columns, shape: shape, steps: make([]step, n), docs: make([][]byte, n)}
+	d.before, d.after = make(db.Row, n), make(db.Row, n)
+	jsons := 0
 	for i := range t.Columns {
-		if !t.Columns[i].Fits(&shape.Columns[i]) {
-			return nil, fmt.Errorf("column %s of %s is %s, the log's column %d is of type %d", shape.Columns[i].Name,
-				shape.Name, shape.Columns[i].ColumnType, i+1, t.Columns[i].Type)
+		c, s := &t.Columns[i], &shape.Columns[i]
+		if !c.Fits(s) {
+			return nil, fmt.Errorf("column %s of %s is %s, the log's column %d is of type %d", s.Name, shape.Name, s.ColumnType, i+1, c.Type)
 		}
-		d.forms[i] = formOf(&t.Columns[i], &shape.Columns[i], t.HasSigns)
+		d.steps[i] = step{field: c.field(), form: formOf(c, s, t.HasSigns), meta: c.Meta, length: s.Length, json: jsons}
+		if c.Type == TypeJSON {
+			jsons++
+		}
 	}
 	return d, nil
 }
@@ -127,51 +130,60 @@ func stringForm(s *db.Column) form {
 	return formBytes
 }
 
-// decode reads one image. partial has a bit for each JSON column whose value is a diff.
-func (d *Decoder) decode(into rowBuf, b, present []byte, count int, partial []byte) (db.Row, error) {
-	l := (count + 7) / 8
-	nulls, at := b[:l], l
-	k, json := 0, 0
-	for i := range d.cols {
-		v, sp := &into.row[i], &into.spans[i]
-		*v, *sp = db.Value{}, span{}
-		diff := false
-		if d.cols[i].Type == TypeJSON {
-			diff = partial != nil && bit(partial, json)
-			json++
-		}
-		if !bit(present, i) {
-			v.State = db.Absent
+// image reads one image of count columns into row and returns its length. partial has a bit
+// for each JSON column whose value is a diff.
+func (d *Decoder) image(row db.Row, b, present []byte, count int, partial []byte) (int, error) {
+	at := (count + 7) / 8
+	if at > len(b) {
+		return 0, errRowShort
+	}
+	all := count == len(d.steps)
+	k := 0
+	for i := range d.steps {
+		if !all && !bit(present, i) {
+			row[i] = db.Value{State: db.Absent}
+			d.docs[i] = nil
 			continue
 		}
-		isNull := bit(nulls, k)
+		isNull := bit(b, k)
 		k++
 		if isNull {
+			row[i] = db.Value{}
+			d.docs[i] = nil
 			continue
 		}
-		f := d.cols[i].field()
-		n, err := f.size(b[at:])
-		if err != nil {
-			return nil, err
+		s := &d.steps[i]
+		n := s.fixed
+		if s.prefix == 1 && at < len(b) {
+			n = 1 + int(b[at])
+		} else if s.prefix > 0 {
+			var err error
+			if n, err = s.size(b[at:]); err != nil {
+				return 0, err
+			}
 		}
-		v.State = db.Set
-		if err := d.value(i, v, sp, b[at+f.prefix:at+n], diff); err != nil {
-			return nil, fmt.Errorf("column %s of %s: %w", d.shape.Columns[i].Name, d.shape.Name, err)
+		if n > len(b)-at {
+			return 0, errRowShort
+		}
+		if err := d.value(i, &row[i], b[at+s.prefix:at+n:at+n], partial); err != nil {
+			return 0, fmt.Errorf("column %s: %w", d.shape.Columns[i].Name, err)
 		}
 		at += n
 	}
-	return into.row, nil
+	return at, nil
 }
 
 // value renders one value into the arena, or points at it where it is canonical already.
-func (d *Decoder) value(i int, v *db.Value, sp *span, b []byte, diff bool) error {
-	sp.at = len(d.arena)
-	switch d.forms[i] {
-	case formBytes:
-		v.Data = b
+func (d *Decoder) value(i int, v *db.Value, b []byte, partial []byte) error {
+	s := &d.steps[i]
+	if s.form == formBytes {
+		*v = db.Value{State: db.Set, Data: b}
 		return nil
+	}
+	start := len(d.arena)
+	switch s.form {
 	case formJSON:
-		return d.json(i, sp, b, diff)
+		return d.json(i, v, b, partial != nil && bit(partial, s.json))
 	case formDeflat:
 		data, err := inflateColumn(&d.z, b)
 		if err != nil {
@@ -180,21 +192,17 @@ func (d *Decoder) value(i int, v *db.Value, sp *span, b []byte, diff bool) error
 		d.arena = append(d.arena, data...)
 	case formPad:
 		d.arena = append(d.arena, b...)
-		for len(d.arena)-sp.at < d.shape.Columns[i].Length {
+		for len(d.arena)-start < s.length {
 			d.arena = append(d.arena, 0)
 		}
 	default:
-		d.arena = appendScalar(d.arena, d.forms[i], &d.cols[i], b)
+		d.arena = appendScalar(d.arena, s.form, s.meta, b)
 	}
-	sp.end = len(d.arena)
-	v.Data = emptyValue
+	*v = db.Value{State: db.Set, Data: d.arena[start:len(d.arena):len(d.arena)]}
 	return nil
 }
 
-// emptyValue stands for a rendered value until settle.
-var emptyValue = []byte{}
-
-func appendScalar(dst []byte, f form, c *Column, b []byte) []byte {
+func appendScalar(dst []byte, f form, meta uint16, b []byte) []byte {
 	switch f {
 	case formSigned, formUnsigned:
 		return appendInt(dst, b, f == formUnsigned)
@@ -205,7 +213,7 @@ func appendScalar(dst []byte, f form, c *Column, b []byte) []byte {
 	case formDouble:
 		return appendDouble(dst, b)
 	case formDecimal:
-		return appendDecimal(dst, b, int(c.Meta>>8), int(c.Meta&0xff))
+		return appendDecimal(dst, b, int(meta>>8), int(meta&0xff))
 	case formYear:
 		return appendYear(dst, b[0])
 	case formDate:
@@ -217,11 +225,11 @@ func appendScalar(dst []byte, f form, c *Column, b []byte) []byte {
 	case formOldTimestamp:
 		return appendTimestamp(dst, uint32(b[0])|uint32(b[1])<<8|uint32(b[2])<<16|uint32(b[3])<<24, nil, 0)
 	case formTimestamp:
-		return appendTimestamp(dst, uint32(bigEndian(b[:4])), b[4:], c.Meta)
+		return appendTimestamp(dst, uint32(bigEndian(b[:4])), b[4:], meta)
 	case formDatetime:
-		return appendDatetime2(dst, b, c.Meta)
+		return appendDatetime2(dst, b, meta)
 	case formTime:
-		return appendTime2(dst, b, c.Meta)
+		return appendTime2(dst, b, meta)
 	case formBit:
 		return appendBit(dst, b)
 	case formUUID:
@@ -241,27 +249,30 @@ func appendFixed(dst, b []byte, n int, render func(dst, b []byte) []byte) []byte
 	return render(dst, full[:n])
 }
 
-// json renders a document, or the document that a partial update's diffs make of the before-image.
-func (d *Decoder) json(i int, sp *span, b []byte, diff bool) error {
+// json renders a document, or the document that a partial update's diffs make of the
+// before-image. Without a before-image the log does not have the value.
+func (d *Decoder) json(i int, v *db.Value, b []byte, diff bool) (err error) {
 	doc := b
 	if diff {
+		if d.docs[i] == nil {
+			*v = db.Value{State: db.Absent}
+			return nil
+		}
 		diffs, err := binjson.ParseDiffs(b)
 		if err != nil {
 			return err
-		}
-		if d.docs[i] == nil {
-			return errors.New("a partial JSON update has no document to apply to")
 		}
 		if doc, err = binjson.Apply(d.docs[i], diffs); err != nil {
 			return err
 		}
 	}
 	d.docs[i] = doc
-	var err error
+	start := len(d.arena)
 	if d.arena, err = binjson.AppendText(d.arena, doc); err != nil {
 		return err
 	}
-	sp.end = len(d.arena)
+	end := len(d.arena)
+	*v = db.Value{State: db.Set, Data: d.arena[start:end:end]}
 	needs, err := binjson.NeedsSQL(doc)
 	if err != nil || !needs {
 		return err
@@ -269,27 +280,8 @@ func (d *Decoder) json(i int, sp *span, b []byte, diff bool) error {
 	if d.arena, err = binjson.AppendSQL(d.arena, doc); err != nil {
 		return err
 	}
-	sp.expr = len(d.arena)
+	v.Expr = d.arena[end:len(d.arena):len(d.arena)]
 	return nil
-}
-
-// settle points the rendered values into the arena, which moves no more for this row.
-func (d *Decoder) settle(row db.Row) {
-	if row == nil {
-		return
-	}
-	spans := d.before.spans
-	if &row[0] == &d.after.row[0] {
-		spans = d.after.spans
-	}
-	for i, sp := range spans {
-		if sp.end > 0 {
-			row[i].Data = d.arena[sp.at:sp.end:sp.end]
-		}
-		if sp.expr > 0 {
-			row[i].Expr = d.arena[sp.end:sp.expr:sp.expr]
-		}
-	}
 }
 
 // columnInflater unpacks MariaDB COMPRESSED columns.

@@ -95,7 +95,7 @@ func (t *TableMap) Shape() *db.Table {
 	}
 	out := &db.Table{Name: db.Name{Schema: t.Schema, Table: t.Table}, Rows: -1}
 	for i := range t.Columns {
-		out.Columns = append(out.Columns, t.Columns[i].shape())
+		out.Columns = append(out.Columns, t.Columns[i].Described())
 	}
 	if len(t.PrimaryKey) > 0 {
 		out.Keys = []db.Key{{Name: "PRIMARY", Columns: t.PrimaryKey, Primary: true, NotNull: true, Prefix: t.PrefixKey}}
@@ -103,7 +103,8 @@ func (t *TableMap) Shape() *db.Table {
 	return out
 }
 
-func (c *Column) shape() db.Column {
+// Described is the column as far as the log describes it.
+func (c *Column) Described() db.Column {
 	out := db.Column{Name: c.Name, Unsigned: c.Unsigned, Nullable: c.Nullable, Elements: c.Elements, Invisible: c.Invisible}
 	if c.Collation == binaryCollation {
 		out.Charset, out.Collation = "binary", "binary"

@@ -54,10 +54,12 @@ type Parser struct {
 	raw    rawEvent
 	ev     Event
 	rows   Rows
-	tables map[uint64]*cachedMap
+	tables tableCache
 	z      inflater
 	zq     inflater
-	inner  *payload
+	inner  *payload // the compressed transaction being read
+	unpack *payload // for the next one
+	maria  bool     // MariaDB wrote the log
 
 	open    bool
 	gtid    gtid
@@ -69,16 +71,9 @@ type Parser struct {
 	explicit bool
 }
 
-// cachedMap keeps a table map's bytes: servers send the same map with every statement.
-type cachedMap struct {
-	body []byte
-	t    *TableMap
-	want bool
-}
-
 // NewParser parses the log in src.
 func NewParser(src io.Reader, opts Options) *Parser {
-	return &Parser{src: newReader(src, opts), tables: map[uint64]*cachedMap{}}
+	return &Parser{src: newReader(src, opts)}
 }
 
 // Pos is the offset behind the last event read whole.
@@ -154,31 +149,31 @@ func (p *Parser) locate(err error) error {
 
 // read takes the next event from the compressed transaction being read, or from the file.
 func (p *Parser) read() error {
-	if p.inner != nil {
-		err := p.inner.events.next(&p.raw)
-		if err == nil {
-			return nil
+	for {
+		if p.inner != nil {
+			if err := p.inner.next(&p.raw); !errors.Is(err, io.EOF) {
+				return err
+			}
+			p.inner = nil
 		}
-		if err := p.inner.finish(err); err != nil {
+		if err := p.src.head(&p.raw); err != nil {
 			return err
 		}
-		p.inner = nil
-	}
-	if err := p.src.head(&p.raw); err != nil {
-		return err
-	}
-	if p.raw.Type == TransactionPayloadEvent {
-		var err error
-		if p.inner, err = openPayload(p.src, &p.raw); err != nil {
+		if p.raw.Type != TransactionPayloadEvent {
+			return p.src.take(&p.raw)
+		}
+		if p.unpack == nil {
+			p.unpack = newPayload()
+		}
+		if err := p.unpack.open(p.src, &p.raw); err != nil {
 			return err
 		}
-		return p.read()
+		p.inner = p.unpack
 	}
-	return p.src.next(&p.raw)
 }
 
 func (p *Parser) handle() error {
-	if shape, ok := shapeOf(p.raw.Type); ok {
+	if shape := &rowShapes[p.raw.Type]; shape.op != 0 {
 		return p.handleRows(shape)
 	}
 	body := p.raw.body
@@ -213,11 +208,19 @@ func (p *Parser) handle() error {
 	case MariaStartEncryptionEvent:
 		return &UnsupportedError{p.raw.pos, "the file is encrypted (MariaDB encrypt_binlog); read it through the server with --db, which decrypts it"}
 	case FormatDescriptionEvent:
-		clear(p.tables)
+		p.tables = tableCache{}
+		p.maria = len(body) >= formatFixed+mariaTypes
 		p.ev.Kind, p.ev.SQL = Started, bytes.TrimRight(body[2:52], "\x00")
 	}
 	return nil
 }
+
+// A format description is version 2 bytes, server 50, time 4, header length 1, then a byte
+// for each event type the server knows. MariaDB's own types begin at 160.
+const (
+	formatFixed = 2 + 50 + 4 + 1
+	mariaTypes  = 160
+)
 
 // beginGTID notes that a transaction starts. MySQL follows with a BEGIN query, MariaDB with
 // the first statement at once.
@@ -330,31 +333,29 @@ func (p *Parser) handleTableMap(body []byte) error {
 	if !ok {
 		return errors.New("table map is cut short")
 	}
-	m := p.tables[id]
+	m := p.tables.get(id)
 	if m == nil || !bytes.Equal(m.body, body) {
-		t, err := parseTableMap(body)
-		if err != nil {
+		t, err := parseTableMap(body, p.maria)
+		unknown, _ := errors.AsType[*unknownTypeError](err)
+		if err != nil && unknown == nil {
 			return err
 		}
-		if len(p.tables) > maxTables {
-			clear(p.tables)
-		}
-		m = &cachedMap{body: bytes.Clone(body), t: t, want: p.Want == nil || p.Want(t.Schema, t.Table)}
-		p.tables[id] = m
+		m = &cachedMap{body: bytes.Clone(body), t: t, unknown: unknown, want: p.Want == nil || p.Want(t.Schema, t.Table)}
+		p.tables.put(id, m)
+	}
+	if !p.open {
+		p.begin()
 	}
 	p.ev.Kind, p.ev.Table = Touched, m.t
 	return nil
 }
 
-// maxTables bounds the table maps kept: a map always precedes the rows of its statement.
-const maxTables = 4096
-
-func (p *Parser) handleRows(s rowShape) error {
+func (p *Parser) handleRows(s *rowShape) error {
 	id, ok := tableID(p.raw.body)
 	if !ok {
 		return errors.New("row event is cut short")
 	}
-	m := p.tables[id]
+	m := p.tables.get(id)
 	if m == nil {
 		if id == dummyTableID {
 			return nil
@@ -364,7 +365,10 @@ func (p *Parser) handleRows(s rowShape) error {
 	if !m.want {
 		return nil
 	}
-	if err := p.rows.parse(s, p.raw.body, m.t, p.z.inflate); err != nil {
+	if m.unknown != nil {
+		return &UnsupportedError{p.ev.Pos, fmt.Sprintf("%s.%s: %v", m.t.Schema, m.t.Table, m.unknown)}
+	}
+	if err := p.rows.parse(s, p.raw.body, m.t, &p.z); err != nil {
 		return err
 	}
 	p.ev.Kind, p.ev.Rows, p.ev.Table = Changed, &p.rows, m.t

@@ -11,13 +11,15 @@ import (
 
 // payload is a transaction that MySQL wrote compressed (binlog_transaction_compression): one
 // event that holds the others. It is unpacked as a stream, because it may unfold to far more
-// than fits in memory.
+// than fits in memory. Its buffers serve one transaction after the other.
 type payload struct {
-	body   *bodyReader
+	body   bodyReader
+	in     *bufio.Reader
 	z      *zstd.Decoder
 	events *reader
 	pos    int64
 	end    int64
+	done   bool // the last event was read and the checksum found right
 }
 
 // The fields of a payload header, each with packed type, length and value.
@@ -32,49 +34,100 @@ const (
 // maxWindow bounds the memory one zstd stream may ask for.
 const maxWindow = 128 << 20
 
-func openPayload(src *reader, ev *rawEvent) (*payload, error) {
-	p := &payload{pos: ev.pos, end: ev.pos + int64(ev.Size)}
-	p.body = src.stream(ev)
-	in := bufio.NewReaderSize(p.body, 64<<10)
-	method, err := payloadMethod(in)
-	if err != nil {
-		return nil, p.damaged(err)
+func newPayload() *payload {
+	p := &payload{events: newReader(nil, Options{NoMagic: true})}
+	p.in = bufio.NewReaderSize(&p.body, 64<<10)
+	return p
+}
+
+// open starts on the event whose header src.head has just read.
+func (p *payload) open(src *reader, ev *rawEvent) error {
+	p.pos, p.end, p.done = ev.pos, ev.pos+int64(ev.Size), false
+	var err error
+	if p.body, err = src.stream(ev); err != nil {
+		return err
 	}
-	var plain io.Reader = in
+	p.in.Reset(&p.body)
+	method, err := payloadMethod(p.in)
+	if err != nil {
+		return p.damaged(err)
+	}
 	switch method {
 	case compressionNone:
+		p.events.reset(p.in)
 	case compressionZstd:
-		p.z, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, p.damaged(err)
+		if err := p.decompress(); err != nil {
+			return p.damaged(err)
 		}
-		plain = p.z
+		p.events.reset(p.z)
 	default:
-		return nil, &UnsupportedError{p.pos, fmt.Sprintf("transaction compressed by method %d", method)}
+		return &UnsupportedError{p.pos, fmt.Sprintf("transaction compressed by method %d", method)}
 	}
-	p.events = newReader(plain, Options{NoMagic: true})
-	return p, nil
+	return nil
 }
 
-func (p *payload) damaged(err error) error {
-	if short, ok := errors.AsType[*CorruptError](err); ok {
-		return short
-	}
-	return &CorruptError{Pos: p.pos, Reason: fmt.Sprintf("compressed transaction: %v", err)}
-}
-
-// finish ends the payload after its last inner event; err is why no more came.
-func (p *payload) finish(err error) error {
+// decompress makes the decoder, or turns it to the new payload. With a concurrency of one it
+// runs in the reading goroutine and needs no closing.
+func (p *payload) decompress() (err error) {
 	if p.z != nil {
-		p.z.Close()
+		return p.z.Reset(p.in)
 	}
-	if !errors.Is(err, io.EOF) {
-		if inner, ok := errors.AsType[*CorruptError](err); ok && !inner.Short {
-			err = errors.New(inner.Reason)
+	p.z, err = zstd.NewReader(p.in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	return err
+}
+
+// next reads the next event inside; io.EOF ends the payload. The event that commits is only
+// handed out when the whole payload has proved right.
+func (p *payload) next(ev *rawEvent) error {
+	if p.done {
+		return io.EOF
+	}
+	err := p.events.head(ev)
+	if err == nil && ev.Size > maxInflated {
+		err = fmt.Errorf("an event unfolds to %d bytes", ev.Size)
+	}
+	if err == nil {
+		err = p.events.take(ev)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return p.finish()
+	case err != nil:
+		return p.damaged(err)
+	case ev.Type != XIDEvent:
+		return nil
+	}
+	var more rawEvent
+	if err := p.events.head(&more); !errors.Is(err, io.EOF) {
+		if err == nil {
+			err = errors.New("events follow the commit")
 		}
 		return p.damaged(err)
 	}
-	return p.body.close()
+	if err := p.finish(); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// finish ends the payload after its last inner event; io.EOF says that all was well.
+func (p *payload) finish() error {
+	if err := p.body.close(); err != nil {
+		return err
+	}
+	p.done = true
+	return io.EOF
+}
+
+// damaged gives an error of what is inside the place of the payload.
+func (p *payload) damaged(err error) error {
+	if p.body.err != nil {
+		return p.body.err
+	}
+	if inner, ok := errors.AsType[*CorruptError](err); ok {
+		err = errors.New(inner.Reason)
+	}
+	return &CorruptError{Pos: p.pos, Reason: fmt.Sprintf("compressed transaction: %v", err)}
 }
 
 // payloadMethod reads the header's fields up to its end mark and returns the compression.

@@ -8,8 +8,13 @@ import (
 	"io"
 )
 
-// readAhead is the size of one read from the source; events that fit are not copied.
-const readAhead = 1 << 20
+// readAhead is the size of one read from the source. It fits into a processor's second cache,
+// so that what the read has just copied is still there when it is parsed.
+const readAhead = 256 << 10
+
+// implausible is the size from which an event's length must agree with its position, before
+// memory is spent on it.
+const implausible = 16 << 20
 
 // rawEvent is one event as it lies in the log. Body is without header and checksum and is
 // valid until the next call of next.
@@ -39,7 +44,8 @@ type reader struct {
 	r, w     int
 	pos      int64
 	started  bool
-	checksum bool // events end with a CRC32
+	checksum bool   // events end with a CRC32
+	logPos   uint32 // of the last event
 	srcErr   error
 }
 
@@ -61,13 +67,29 @@ func (r *reader) fill(n int) error {
 		if r.w == len(r.buf) {
 			r.buf = append(r.buf, make([]byte, min(len(r.buf), n-len(r.buf)))...)
 		}
-		m, err := r.src.Read(r.buf[r.w:])
-		r.w += m
+		r.read()
+	}
+	return nil
+}
+
+// read reads once from the source, or more often while it gives nothing.
+func (r *reader) read() {
+	for range 100 {
+		n, err := r.src.Read(r.buf[r.w:])
+		r.w += n
 		if err != nil {
 			r.srcErr = err
 		}
+		if n > 0 || err != nil {
+			return
+		}
 	}
-	return nil
+	r.srcErr = io.ErrNoProgress
+}
+
+// reset starts over with another source of the same kind.
+func (r *reader) reset(src io.Reader) {
+	*r = reader{src: src, opts: r.opts, buf: r.buf}
 }
 
 // have is how many bytes are buffered.
@@ -108,11 +130,36 @@ func (r *reader) next(ev *rawEvent) error {
 	if err := r.head(ev); err != nil {
 		return err
 	}
+	return r.take(ev)
+}
+
+// take reads the event whose header head has just read.
+func (r *reader) take(ev *rawEvent) error {
 	size := int(ev.Size)
+	if r.have() < size {
+		if err := r.load(ev); err != nil {
+			return err
+		}
+	}
+	return r.finish(ev, r.buf[r.r:r.r+size])
+}
+
+// load buffers a whole event.
+func (r *reader) load(ev *rawEvent) error {
+	size := int(ev.Size)
+	if size > implausible && !r.plausible(ev) {
+		return &CorruptError{Pos: ev.pos, Reason: fmt.Sprintf("event length %d and log position %d do not agree", size, ev.LogPos)}
+	}
 	if err := r.fill(size); err != nil {
 		return r.short(ev.pos, err, fmt.Sprintf("the log ends %d bytes into an event of %d", r.have(), size))
 	}
-	return r.finish(ev, r.buf[r.r:r.r+size])
+	return nil
+}
+
+// plausible says that the event's length and position agree, or that positions say nothing:
+// relay logs have those of another file, MariaDB 11.8 has none inside transactions.
+func (r *reader) plausible(ev *rawEvent) bool {
+	return ev.LogPos == 0 || r.logPos != uint32(ev.pos) || ev.LogPos == uint32(ev.pos+int64(ev.Size))
 }
 
 // head reads the next header without consuming it.
@@ -159,6 +206,7 @@ func (r *reader) finish(ev *rawEvent, b []byte) error {
 	}
 	r.r += len(b)
 	r.pos += int64(len(b))
+	r.logPos = ev.LogPos
 	return nil
 }
 
@@ -187,6 +235,7 @@ func (r *reader) format(ev *rawEvent, b []byte) error {
 	ev.body = b[headerSize:end]
 	if r.opts.Start > 0 {
 		r.pos = r.opts.Start - int64(len(b))
+		r.opts.Start = 0
 	}
 	return nil
 }
@@ -232,63 +281,4 @@ func containsMaria(version []byte) bool {
 		}
 	}
 	return false
-}
-
-// stream returns the body of the event whose header was just read by head as a reader,
-// without buffering it whole. It must be read to the end, then closed.
-func (r *reader) stream(ev *rawEvent) *bodyReader {
-	r.r += headerSize
-	n := int64(ev.Size) - headerSize
-	sum := uint32(0)
-	if r.checksum {
-		n -= checksumSize
-		sum = crc32.ChecksumIEEE(r.buf[r.r-headerSize : r.r])
-	}
-	return &bodyReader{r: r, left: n, sum: sum, pos: ev.pos, size: int64(ev.Size)}
-}
-
-// bodyReader reads one event's body straight from the source.
-type bodyReader struct {
-	r    *reader
-	left int64
-	sum  uint32
-	pos  int64
-	size int64
-}
-
-func (b *bodyReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, io.EOF
-	}
-	if b.r.have() == 0 {
-		if err := b.r.fill(1); err != nil {
-			return 0, b.r.short(b.pos, err, fmt.Sprintf("the log ends %d bytes before the end of an event", b.left))
-		}
-	}
-	n := copy(p[:min(int64(len(p)), b.left)], b.r.buf[b.r.r:b.r.w])
-	if b.r.checksum && !b.r.opts.SkipChecksums {
-		b.sum = crc32.Update(b.sum, crc32.IEEETable, b.r.buf[b.r.r:b.r.r+n])
-	}
-	b.r.r += n
-	b.left -= int64(n)
-	return n, nil
-}
-
-// close skips what was not read and verifies the checksum.
-func (b *bodyReader) close() error {
-	if _, err := io.Copy(io.Discard, b); err != nil {
-		return err
-	}
-	if b.r.checksum {
-		if err := b.r.fill(checksumSize); err != nil {
-			return b.r.short(b.pos, err, "the log ends in an event's checksum")
-		}
-		want := binary.LittleEndian.Uint32(b.r.buf[b.r.r:])
-		b.r.r += checksumSize
-		if !b.r.opts.SkipChecksums && want != b.sum {
-			return &CorruptError{Pos: b.pos, Reason: "checksum does not match"}
-		}
-	}
-	b.r.pos += b.size
-	return nil
 }

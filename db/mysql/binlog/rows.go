@@ -1,8 +1,10 @@
 package binlog
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/lull-ops/lull/db"
 )
@@ -38,40 +40,28 @@ type rowShape struct {
 	partial    bool
 }
 
-func shapeOf(t EventType) (rowShape, bool) {
-	switch t {
-	case WriteRowsV0, WriteRowsV1:
-		return rowShape{op: db.Insert}, true
-	case UpdateRowsV0, UpdateRowsV1:
-		return rowShape{op: db.Update}, true
-	case DeleteRowsV0, DeleteRowsV1:
-		return rowShape{op: db.Delete}, true
-	case WriteRowsV2:
-		return rowShape{op: db.Insert, v2: true}, true
-	case UpdateRowsV2:
-		return rowShape{op: db.Update, v2: true}, true
-	case DeleteRowsV2:
-		return rowShape{op: db.Delete, v2: true}, true
-	case PartialUpdateRowsEvent:
-		return rowShape{op: db.Update, v2: true, partial: true}, true
-	case MariaWriteRowsCompV1:
-		return rowShape{op: db.Insert, compressed: true}, true
-	case MariaUpdateRowsCompV1:
-		return rowShape{op: db.Update, compressed: true}, true
-	case MariaDeleteRowsCompV1:
-		return rowShape{op: db.Delete, compressed: true}, true
-	case MariaWriteRowsComp:
-		return rowShape{op: db.Insert, v2: true, compressed: true}, true
-	case MariaUpdateRowsComp:
-		return rowShape{op: db.Update, v2: true, compressed: true}, true
-	case MariaDeleteRowsComp:
-		return rowShape{op: db.Delete, v2: true, compressed: true}, true
-	}
-	return rowShape{}, false
+// rowShapes has what each type of row event says; op is 0 for all other types.
+var rowShapes = [256]rowShape{
+	WriteRowsV0:            {op: db.Insert},
+	UpdateRowsV0:           {op: db.Update},
+	DeleteRowsV0:           {op: db.Delete},
+	WriteRowsV1:            {op: db.Insert},
+	UpdateRowsV1:           {op: db.Update},
+	DeleteRowsV1:           {op: db.Delete},
+	WriteRowsV2:            {op: db.Insert, v2: true},
+	UpdateRowsV2:           {op: db.Update, v2: true},
+	DeleteRowsV2:           {op: db.Delete, v2: true},
+	PartialUpdateRowsEvent: {op: db.Update, v2: true, partial: true},
+	MariaWriteRowsCompV1:   {op: db.Insert, compressed: true},
+	MariaUpdateRowsCompV1:  {op: db.Update, compressed: true},
+	MariaDeleteRowsCompV1:  {op: db.Delete, compressed: true},
+	MariaWriteRowsComp:     {op: db.Insert, v2: true, compressed: true},
+	MariaUpdateRowsComp:    {op: db.Update, v2: true, compressed: true},
+	MariaDeleteRowsComp:    {op: db.Delete, v2: true, compressed: true},
 }
 
 // parse reads a row event's body. t is the table map of its table id.
-func (r *Rows) parse(s rowShape, body []byte, t *TableMap, inflate func([]byte) ([]byte, error)) error {
+func (r *Rows) parse(s *rowShape, body []byte, t *TableMap, z *inflater) error {
 	c := cursor{b: body}
 	c.take(6)
 	flags := c.uint(2)
@@ -106,7 +96,7 @@ func (r *Rows) parse(s rowShape, body []byte, t *TableMap, inflate func([]byte) 
 	r.nBefore, r.nAfter = countBits(r.before, int(n)), countBits(r.after, int(n))
 	r.data = c.b
 	if s.compressed && len(c.b) > 0 {
-		data, err := inflate(c.b)
+		data, err := z.inflate(c.b)
 		if err != nil {
 			return fmt.Errorf("row event of %s.%s: %w", t.Schema, t.Table, err)
 		}
@@ -147,8 +137,18 @@ func (r *Rows) Missing() []int {
 	return out
 }
 
+// Lacks is Missing without the columns that shape says are generated, which need no undoing:
+// MariaDB 11.8 leaves them out of the images of UPDATE and DELETE. shape has the columns of
+// r.Table in their order.
+func (r *Rows) Lacks(shape *db.Table) []int {
+	out := r.Missing()
+	return slices.DeleteFunc(out, func(i int) bool { return i < len(shape.Columns) && shape.Columns[i].Generated })
+}
+
 // Size is the bytes of row images in the event.
 func (r *Rows) Size() int { return len(r.data) }
+
+var errNoColumns = errors.New("its rows have no columns")
 
 // Count walks the row images and returns how many rows the event changes.
 func (r *Rows) Count() (int, error) {
@@ -159,7 +159,7 @@ func (r *Rows) Count() (int, error) {
 			return n, err
 		}
 		if before+after == 0 {
-			return n, fmt.Errorf("row event of %s.%s has rows without columns", r.Table.Schema, r.Table.Table)
+			return n, r.wrong(errNoColumns)
 		}
 		b = b[before+after:]
 	}
@@ -172,7 +172,7 @@ func (r *Rows) next(b []byte) (before, after int, err error) {
 	l := &r.Table.walk
 	if r.before != nil {
 		if before, err = l.image(b, r.before, r.nBefore, r.nBefore == len(l.fields)); err != nil {
-			return 0, 0, r.short(err)
+			return 0, 0, r.wrong(err)
 		}
 	}
 	if r.after == nil {
@@ -181,17 +181,17 @@ func (r *Rows) next(b []byte) (before, after int, err error) {
 	pre := 0
 	if r.partial {
 		if pre, _, err = r.preamble(b[before:]); err != nil {
-			return 0, 0, err
+			return 0, 0, r.wrong(err)
 		}
 	}
 	after, err = l.image(b[before+pre:], r.after, r.nAfter, r.nAfter == len(l.fields))
 	if err != nil {
-		return 0, 0, r.short(err)
+		return 0, 0, r.wrong(err)
 	}
 	return before, pre + after, nil
 }
 
-func (r *Rows) short(err error) error {
+func (r *Rows) wrong(err error) error {
 	return fmt.Errorf("row event of %s.%s: %w", r.Table.Schema, r.Table.Table, err)
 }
 
@@ -204,7 +204,7 @@ func (r *Rows) preamble(b []byte) (n int, partial []byte, err error) {
 		partial = c.take((r.Table.walk.jsons + 7) / 8)
 	}
 	if c.bad {
-		return 0, nil, r.short(errRowShort)
+		return 0, nil, errRowShort
 	}
 	return len(b) - len(c.b), partial, nil
 }
@@ -212,40 +212,45 @@ func (r *Rows) preamble(b []byte) (n int, partial []byte, err error) {
 // Each decodes the rows and calls fn with each one's images: before is nil for an Insert,
 // after for a Delete. The rows are valid until fn returns.
 func (r *Rows) Each(d *Decoder, fn func(before, after db.Row) error) error {
+	if len(d.cols) != len(r.Table.Columns) {
+		return fmt.Errorf("decoder of %d columns for rows of %d", len(d.cols), len(r.Table.Columns))
+	}
 	for b := r.data; len(b) > 0; {
-		nb, na, err := r.next(b)
+		n, before, after, err := r.decode(d, b)
 		if err != nil {
-			return err
+			return r.wrong(err)
 		}
-		if nb+na == 0 {
-			return r.short(errRowShort)
+		if n == 0 {
+			return r.wrong(errNoColumns)
 		}
-		d.arena = d.arena[:0]
-		var before, after db.Row
-		if r.before != nil {
-			if before, err = d.decode(d.before, b[:nb], r.before, r.nBefore, nil); err != nil {
-				return err
-			}
-		}
-		if r.after != nil {
-			image, partial := b[nb:nb+na], []byte(nil)
-			if r.partial {
-				n, bitmap, err := r.preamble(image)
-				if err != nil {
-					return err
-				}
-				image, partial = image[n:], bitmap
-			}
-			if after, err = d.decode(d.after, image, r.after, r.nAfter, partial); err != nil {
-				return err
-			}
-		}
-		d.settle(before)
-		d.settle(after)
 		if err := fn(before, after); err != nil {
 			return err
 		}
-		b = b[nb+na:]
+		b = b[n:]
 	}
 	return nil
+}
+
+// decode reads the first row in b, which takes n bytes.
+func (r *Rows) decode(d *Decoder, b []byte) (n int, before, after db.Row, err error) {
+	d.arena = d.arena[:0]
+	if r.before != nil {
+		before = d.before
+		if n, err = d.image(before, b, r.before, r.nBefore, nil); err != nil {
+			return 0, nil, nil, err
+		}
+	}
+	if r.after == nil {
+		return n, before, nil, nil
+	}
+	var partial []byte
+	if r.partial {
+		pre := 0
+		if pre, partial, err = r.preamble(b[n:]); err != nil {
+			return 0, nil, nil, err
+		}
+		n += pre
+	}
+	m, err := d.image(d.after, b[n:], r.after, r.nAfter, partial)
+	return n + m, before, d.after, err
 }

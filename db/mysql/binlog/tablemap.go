@@ -73,8 +73,16 @@ type TableMap struct {
 	walk layout
 }
 
-// parseTableMap reads a table map event's body. idSize is 6 except on very old servers.
-func parseTableMap(body []byte) (*TableMap, error) {
+// unknownTypeError says that a table's rows cannot be read, while its names can.
+type unknownTypeError struct{ typ Type }
+
+func (e *unknownTypeError) Error() string {
+	return fmt.Sprintf("column type %d is not known", e.typ)
+}
+
+// parseTableMap reads a table map event's body; maria says that MariaDB wrote it. With an
+// *unknownTypeError comes a map that has the table's name.
+func parseTableMap(body []byte, maria bool) (*TableMap, error) {
 	c := cursor{b: body}
 	t := &TableMap{ID: c.uint(6)}
 	c.take(2)
@@ -91,7 +99,7 @@ func parseTableMap(body []byte) (*TableMap, error) {
 	meta := cursor{b: c.packedBytes()}
 	for i, x := range types {
 		if err := t.Columns[i].readMeta(Type(x), &meta); err != nil {
-			return nil, fmt.Errorf("column %d of %s.%s: %w", i+1, t.Schema, t.Table, err)
+			return t, fmt.Errorf("column %d of %s.%s: %w", i+1, t.Schema, t.Table, err)
 		}
 	}
 	nulls := c.take((int(n) + 7) / 8)
@@ -101,7 +109,7 @@ func parseTableMap(body []byte) (*TableMap, error) {
 	for i := range t.Columns {
 		t.Columns[i].Nullable = bit(nulls, i)
 	}
-	if err := t.readOptional(&c); err != nil {
+	if err := t.readOptional(&c, maria); err != nil {
 		return nil, fmt.Errorf("metadata of %s.%s: %w", t.Schema, t.Table, err)
 	}
 	t.walk = newLayout(t.Columns)
@@ -126,7 +134,7 @@ func (col *Column) readMeta(typ Type, m *cursor) error {
 	case TypeString, TypeEnum, TypeSet:
 		col.readStringMeta(m)
 	default:
-		return fmt.Errorf("column type %d is not known", typ)
+		return &unknownTypeError{typ}
 	}
 	return col.check()
 }
@@ -167,7 +175,7 @@ func (col *Column) check() error {
 	case TypeString, TypeVarchar, TypeVarString, TypeVarcharCompressed, TypeTiny, TypeShort, TypeLong,
 		TypeLongLong, TypeInt24, TypeTimestamp, TypeDate, TypeTime, TypeDatetime, TypeYear, TypeNewDate, TypeNull:
 	default:
-		return fmt.Errorf("column type %d is not known", col.Type)
+		return &unknownTypeError{col.Type}
 	}
 	if !ok {
 		return fmt.Errorf("type %d cannot have metadata %#x", col.Type, col.Meta)
@@ -177,7 +185,7 @@ func (col *Column) check() error {
 
 func (t Type) numeric() bool {
 	switch t {
-	case TypeTiny, TypeShort, TypeInt24, TypeLong, TypeLongLong, TypeNewDecimal, TypeFloat, TypeDouble, TypeDecimal:
+	case TypeTiny, TypeShort, TypeInt24, TypeLong, TypeLongLong, TypeNewDecimal, TypeFloat, TypeDouble, TypeDecimal, TypeYear:
 		return true
 	}
 	return false
@@ -191,6 +199,9 @@ func (t Type) character() bool {
 	}
 	return false
 }
+
+// mariaCharacter counts GEOMETRY, too, which MariaDB derives from BLOB.
+func (t Type) mariaCharacter() bool { return t == TypeGeometry || t.character() }
 
 func (t Type) enumOrSet() bool { return t == TypeEnum || t == TypeSet }
 
@@ -210,7 +221,11 @@ const (
 	metaVisibility
 )
 
-func (t *TableMap) readOptional(c *cursor) error {
+func (t *TableMap) readOptional(c *cursor, maria bool) error {
+	character := Type.character
+	if maria {
+		character = Type.mariaCharacter
+	}
 	for len(c.b) > 0 {
 		kind := c.u8()
 		f := cursor{b: c.packedBytes()}
@@ -222,9 +237,9 @@ func (t *TableMap) readOptional(c *cursor) error {
 			t.HasSigns = true
 			t.readBits(&f, Type.numeric, func(col *Column) { col.Unsigned = true })
 		case metaDefaultCharset:
-			t.readDefaultCharset(&f, Type.character)
+			t.readDefaultCharset(&f, character)
 		case metaColumnCharset:
-			t.readColumnCharsets(&f, Type.character)
+			t.readColumnCharsets(&f, character)
 		case metaEnumSetDefaultCharset:
 			t.readDefaultCharset(&f, Type.enumOrSet)
 		case metaEnumSetColumnCharset:

@@ -49,7 +49,7 @@ func (s *scanner) describe(sl *slot) (history.Touch, error) {
 	t := history.Touch{
 		Tx: tx, Table: db.Name{Schema: sl.t.Schema, Table: sl.t.Table},
 		Inserted: sl.inserted, Updated: sl.updated, Deleted: sl.deleted,
-		Statements: sl.statements, Incomplete: sl.incomplete, Plan: planOf(sl.text),
+		Statements: sl.statements, Incomplete: sl.incomplete, Origin: s.origin, Plan: planOf(sl.text),
 	}
 	if len(sl.text) < keptText && sl.updated+sl.deleted > 0 {
 		t.NoWhere = ddl.NoWhereReason(string(sl.text))

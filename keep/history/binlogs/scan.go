@@ -48,6 +48,7 @@ type scanner struct {
 	statement []byte // text of the statement whose rows follow
 	fresh     bool   // statement has not been counted for a slot yet
 	begun     bool
+	origin    history.Origin
 	decided   []decision
 	pending   []pendingTouch
 	reported  int64
@@ -160,6 +161,10 @@ func (s *scanner) event(ev *binlog.Event) error {
 	case binlog.Incident:
 		s.gap("the server says that changes are missing from its log here (incident event)")
 	case binlog.Started:
+		s.origin = history.MySQL
+		if bytes.Contains(ev.SQL, []byte("MariaDB")) {
+			s.origin = history.MariaDB
+		}
 		s.reset()
 	}
 	return nil

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+
+	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/internal/clock"
+	"github.com/lull-ops/lull/internal/term"
+)
+
+// app is what every command is given: the streams, the environment and the global flags.
+// Results go to stdout, talk to stderr.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	env            func(string) string
+	now            clock.Clock
+
+	json    bool
+	quiet   bool
+	noInput bool
+	data    string // --data, "" when it is not given
+
+	running  bool // a command's own code has begun: errors are no longer about the command line
+	answered bool // the --json document is on stdout
+}
+
+// document is the start of every --json document; embed it and set it from newDocument.
+type document struct {
+	Lull int `json:"lull"`
+}
+
+func newDocument() document { return document{Lull: lull.ContractVersion} }
+
+// emit writes v, which embeds document, as the one --json document of this run.
+func (a *app) emit(v any) error {
+	a.answered = true
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("write answer: %w", err)
+	}
+	return nil
+}
+
+// say tells people something on stderr, unless they asked for quiet.
+func (a *app) say(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintln(a.stderr, fmt.Sprintf(format, args...))
+	}
+}
+
+// style is the style for stdout.
+func (a *app) style() term.Style { return term.NewStyle(term.IsTTY(a.stdout), a.env) }
+
+// prompt asks on stderr, when somebody is there to answer.
+func (a *app) prompt() term.Prompt {
+	return term.Prompt{In: a.stdin, Out: a.stderr, Ask: !a.noInput && term.IsTTY(a.stdin)}
+}
+
+// progress counts up to total (0 when unknown) on stderr; unit is term.Count or term.Bytes.
+func (a *app) progress(label string, total int64, unit func(int64) string) *term.Progress {
+	return term.NewProgress(a.stderr, term.ProgressOptions{
+		Label: label, Total: total, Unit: unit, Quiet: a.quiet,
+		TTY: term.IsTTY(a.stderr), Width: term.Width(a.stderr), Now: a.now,
+	})
+}
+
+// dataDir is where plans and receipts are kept: --data, else LULL_DATA, else the place the
+// system has for such things. It is not created here.
+func (a *app) dataDir() (string, error) { return dataDir(a.data, a.env, runtime.GOOS) }
+
+func dataDir(flag string, env func(string) string, goos string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	if dir := env("LULL_DATA"); dir != "" {
+		return dir, nil
+	}
+	// The specification of XDG says to ignore a path that is not absolute.
+	if dir := env("XDG_STATE_HOME"); filepath.IsAbs(dir) && goos != "darwin" {
+		return filepath.Join(dir, "lull"), nil
+	}
+	home := env("HOME")
+	switch {
+	case home == "":
+		return "", lull.Errorf(lull.Usage, "say where: --data DIR", "find data folder: HOME is not set")
+	case goos == "darwin":
+		return filepath.Join(home, "Library", "Application Support", "lull"), nil
+	}
+	return filepath.Join(home, ".local", "state", "lull"), nil
+}

@@ -1,0 +1,69 @@
+package rowio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/lull-ops/lull/db"
+)
+
+// DuplicateError says that a row could not be written because another one has its values in
+// a unique key. The server has undone the statement, not the transaction.
+type DuplicateError struct {
+	Table db.Name
+	Key   string // the key's name, "PRIMARY" for the primary key
+	Entry string // the key's values as the server prints them, "-" between them
+	Err   error
+}
+
+func (e *DuplicateError) Error() string {
+	return fmt.Sprintf("write table %s: another row has %s in key %s", e.Table, e.Entry, e.Key)
+}
+
+func (e *DuplicateError) Unwrap() error { return e.Err }
+
+const duplicateEntry = 1062
+
+// writeError wraps what a server answered to a write.
+func writeError(t *db.Table, err error) error {
+	if e, ok := errors.AsType[*mysql.MySQLError](err); ok && e.Number == duplicateEntry {
+		dup := &DuplicateError{Table: t.Name, Err: err}
+		// Duplicate entry '1-2' for key 'billing.PRIMARY'; the table's name came with MySQL 8.
+		entry, key, _ := strings.Cut(e.Message, "' for key '")
+		_, dup.Entry, _ = strings.Cut(entry, "'")
+		dup.Key = strings.TrimPrefix(strings.TrimSuffix(key, "'"), t.Table+".")
+		return dup
+	}
+	return fmt.Errorf("write table %s: %w", t.Name, err)
+}
+
+// checkWarnings fails when the last statement warned of anything but its own style: strict
+// mode lets notes pass that say a value was changed. zeros says that ENUM's index 0 was
+// written, which is warned of.
+func (w *Writer) checkWarnings(ctx context.Context, zeros bool) (err error) {
+	rs, err := w.q.QueryContext(ctx, "SHOW WARNINGS")
+	if err != nil {
+		return fmt.Errorf("read warnings: %w", err)
+	}
+	defer func() { err = errors.Join(err, rs.Close()) }()
+	for rs.Next() {
+		var level, message string
+		var code int
+		if err := rs.Scan(&level, &code, &message); err != nil {
+			return fmt.Errorf("read warnings: %w", err)
+		}
+		if !harmless(code) && (!zeros || code != dataTruncated) {
+			return fmt.Errorf("write table %s: the server warned: %s", w.table.Name, message)
+		}
+	}
+	return rs.Err()
+}
+
+const dataTruncated = 1265
+
+// harmless are warnings about syntax that is to go.
+func harmless(code int) bool { return code == 1287 || code == 1681 || code == 3719 || code == 3778 }

@@ -1,0 +1,122 @@
+package sqltext
+
+import "github.com/lull-ops/lull/db"
+
+// AppendIdent appends a quoted identifier.
+func AppendIdent(dst []byte, name string) []byte {
+	dst = append(dst, '`')
+	for i := 0; i < len(name); i++ {
+		if name[i] == '`' {
+			dst = append(dst, '`')
+		}
+		dst = append(dst, name[i])
+	}
+	return append(dst, '`')
+}
+
+// AppendName appends a table's quoted name, with its schema unless that is empty.
+func AppendName(dst []byte, n db.Name) []byte {
+	if n.Schema != "" {
+		dst = AppendIdent(dst, n.Schema)
+		dst = append(dst, '.')
+	}
+	return AppendIdent(dst, n.Table)
+}
+
+// AppendLiteral appends the value as it is written into col. Absent is written as DEFAULT.
+// A strict session refuses index 0 of an ENUM: see LaxMode.
+func AppendLiteral(dst []byte, col *db.Column, v db.Value) []byte {
+	return appendLiteral(dst, col, classOf(col), v)
+}
+
+func appendLiteral(dst []byte, col *db.Column, c class, v db.Value) []byte {
+	switch v.State {
+	case db.Null:
+		return append(dst, "NULL"...)
+	case db.Absent:
+		return append(dst, "DEFAULT"...)
+	}
+	switch c {
+	case integer, decimal, float, bits, enum, set, year:
+		return append(dst, v.Data...)
+	case json:
+		return appendJSON(dst, v.Data)
+	case named:
+		// A binary literal would be taken for the address itself.
+		return appendQuoted(append(dst, "_latin1"...), v.Data)
+	case text:
+		if len(v.Data)%unit(col.Charset) != 0 {
+			return appendRefused(dst)
+		}
+	}
+	return appendQuoted(dst, v.Data)
+}
+
+// AppendKey appends the value as it is compared with col through an index: text carries its
+// character set, so that the comparison is made in the column's collation.
+func AppendKey(dst []byte, col *db.Column, v db.Value) []byte {
+	c := classOf(col)
+	if c != text || v.State != db.Set {
+		return appendLiteral(dst, col, c, v)
+	}
+	if len(v.Data)%unit(col.Charset) != 0 {
+		return appendRefused(dst)
+	}
+	if col.Charset == "" {
+		return appendQuoted(dst, v.Data)
+	}
+	dst = append(dst, '_')
+	dst = append(dst, col.Charset...)
+	if quotable(col.Charset) {
+		return appendQuoted(dst, v.Data)
+	}
+	dst = append(dst, " X'"...)
+	return append(appendHex(dst, v.Data), '\'')
+}
+
+func appendJSON(dst, data []byte) []byte {
+	if len(data) > 0 && data[0] == Expression {
+		return append(dst, data[1:]...)
+	}
+	return appendQuoted(append(dst, "_utf8mb4"...), data)
+}
+
+// appendRefused appends a literal that every server refuses, for text that the server
+// would change instead of refusing.
+func appendRefused(dst []byte) []byte { return append(dst, "_utf8mb4 X'FF'"...) }
+
+// Bytes below 64 that need an escape: NUL, LF, CR, 0x1A and the quote.
+const escaped = 1<<0 | 1<<'\n' | 1<<'\r' | 1<<0x1a | 1<<'\''
+
+func appendQuoted(dst, s []byte) []byte {
+	dst = append(dst, '\'')
+	start := 0
+	for i, c := range s {
+		if c < 64 && escaped>>c&1 == 0 || c >= 64 && c != '\\' {
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		start = i + 1
+		switch c {
+		case 0:
+			c = '0'
+		case '\n':
+			c = 'n'
+		case '\r':
+			c = 'r'
+		case 0x1a:
+			c = 'Z'
+		}
+		dst = append(dst, '\\', c)
+	}
+	dst = append(dst, s[start:]...)
+	return append(dst, '\'')
+}
+
+func appendHex(dst, s []byte) []byte {
+	const digits = "0123456789ABCDEF"
+	for _, c := range s {
+		dst = append(dst, digits[c>>4], digits[c&15])
+	}
+	return dst
+}

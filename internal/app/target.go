@@ -1,0 +1,166 @@
+// Package app wires the rooms together: it opens databases, hands histories to the judge and
+// plans to their executors. It owns no rule of its own.
+package app
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"iter"
+
+	driverpkg "github.com/go-sql-driver/mysql"
+
+	"github.com/lull-ops/lull/act/undo"
+	"github.com/lull-ops/lull/db"
+	"github.com/lull-ops/lull/db/mysql"
+	"github.com/lull-ops/lull/db/mysql/rowio"
+	"github.com/lull-ops/lull/db/mysql/sqltext"
+)
+
+// mysqlTarget is a MySQL or MariaDB server as undo needs it.
+type mysqlTarget struct {
+	reader
+	conn *mysql.Conn
+}
+
+var (
+	_ undo.Target = (*mysqlTarget)(nil)
+	_ undo.Tx     = (*mysqlTx)(nil)
+)
+
+func newTarget(c *mysql.Conn) *mysqlTarget { return &mysqlTarget{reader: reader{c.DB}, conn: c} }
+
+// reader reads rows on one connection or a pool of them.
+type reader struct{ q rowio.Querier }
+
+func (r reader) Lookup(ctx context.Context, t *db.Table, by []int, keys []db.Row, lock bool, fn func(i int, now db.Row) error) error {
+	return rowio.Lookup(ctx, r.q, t, by, keys, rowio.LookupOptions{ForUpdate: lock}, fn)
+}
+
+func (r reader) Exists(ctx context.Context, t *db.Table, by []int, keys []db.Row) ([]bool, error) {
+	return rowio.Exists(ctx, r.q, t, by, keys)
+}
+
+func (r reader) Stream(ctx context.Context, t *db.Table) iter.Seq2[db.Row, error] {
+	return rowio.Stream(ctx, r.q, t, nil, "")
+}
+
+func (t *mysqlTarget) Table(ctx context.Context, name db.Name) (*db.Table, error) {
+	return t.conn.Table(ctx, name)
+}
+
+func (t *mysqlTarget) CreateLike(ctx context.Context, name db.Name, like string) error {
+	from, err := parseName(like, "")
+	if err != nil {
+		return err
+	}
+	stmt := append([]byte("CREATE TABLE IF NOT EXISTS "), sqltext.AppendName(nil, name)...)
+	stmt = sqltext.AppendName(append(stmt, " LIKE "...), from)
+	if _, err := t.conn.DB.ExecContext(ctx, string(stmt)); err != nil {
+		return fmt.Errorf("create %s: %w", name, err)
+	}
+	return nil
+}
+
+// The server's reasons to break a transaction off that another try may not meet.
+const (
+	errDeadlock    = 1213
+	errLockTimeout = 1205
+)
+
+func (t *mysqlTarget) Retry(err error) bool {
+	e, ok := errors.AsType[*driverpkg.MySQLError](err)
+	return ok && (e.Number == errDeadlock || e.Number == errLockTimeout)
+}
+
+// mysqlTx is a transaction on a connection of its own.
+type mysqlTx struct {
+	reader
+	conn   *sql.Conn
+	tag    string
+	packet int
+	checks bool
+}
+
+func (t *mysqlTarget) Begin(ctx context.Context, tag string, checks bool) (undo.Tx, error) {
+	conn, err := t.conn.DB.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	x := &mysqlTx{reader: reader{conn}, conn: conn, tag: "lull " + tag, packet: int(t.conn.MaxAllowedPacket), checks: checks}
+	for _, stmt := range []string{fmt.Sprintf("SET foreign_key_checks=%d", bit(checks)), "START TRANSACTION"} {
+		if _, err := conn.ExecContext(ctx, stmt); err != nil {
+			return nil, errors.Join(fmt.Errorf("begin: %w", err), x.drop())
+		}
+	}
+	return x, nil
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// drop closes the connection itself: what it had set is gone with it, and the server rolls
+// the transaction back.
+func (x *mysqlTx) drop() error {
+	_ = x.conn.Raw(func(any) error { return driver.ErrBadConn }) // says so to the pool
+	return ignoreClosed(x.conn.Close())
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, sql.ErrConnDone) {
+		return nil
+	}
+	return err
+}
+
+func (x *mysqlTx) writer(t *db.Table) *rowio.Writer {
+	return rowio.NewWriter(x.conn, t, rowio.WriterOptions{MaxPacket: x.packet, Tag: x.tag})
+}
+
+// taken tells undo which row was in the way.
+type taken struct{ *rowio.DuplicateError }
+
+func (e taken) Duplicate() string { return fmt.Sprintf("%s in key %s", e.Entry, e.Key) }
+
+func wrapTaken(err error) error {
+	if d, ok := errors.AsType[*rowio.DuplicateError](err); ok {
+		return taken{d}
+	}
+	return err
+}
+
+func (x *mysqlTx) Insert(ctx context.Context, t *db.Table, rows iter.Seq2[db.Row, error]) error {
+	_, err := x.writer(t).Insert(ctx, rows)
+	return wrapTaken(err)
+}
+
+func (x *mysqlTx) Update(ctx context.Context, t *db.Table, items []undo.Change) error {
+	updates := make([]rowio.Update, len(items))
+	for i, it := range items {
+		updates[i] = rowio.Update{Key: it.Key, Set: it.Set, To: it.To}
+	}
+	return wrapTaken(x.writer(t).Update(ctx, updates))
+}
+
+func (x *mysqlTx) Delete(ctx context.Context, t *db.Table, keys []db.Row) error {
+	return x.writer(t).Delete(ctx, keys)
+}
+
+// Commit is not cut short by a cancelled context: its outcome must be known.
+func (x *mysqlTx) Commit() error {
+	if _, err := x.conn.ExecContext(context.Background(), "COMMIT"); err != nil {
+		return errors.Join(err, x.drop())
+	}
+	if !x.checks {
+		return x.drop()
+	}
+	return x.conn.Close()
+}
+
+func (x *mysqlTx) Rollback() error { return x.drop() }

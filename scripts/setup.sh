@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs what the tests need and this machine does not have: a MariaDB server and a C
+# compiler for the race detector. The tests start servers of their own, so the service that
+# the package brings is stopped if this script installed it. Does nothing when all is there.
+set -euo pipefail
+
+missing=()
+command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
+command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+	echo "setup: please install a MariaDB server and a C compiler (missing here: ${missing[*]})" >&2
+	exit 1
+fi
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+	command -v sudo >/dev/null || { echo "setup: run as root: apt-get install ${missing[*]}" >&2; exit 1; }
+	as_root=(sudo)
+fi
+
+echo "setup: installing ${missing[*]}"
+"${as_root[@]}" apt-get update -q
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+
+case " ${missing[*]} " in
+*" mariadb-server "*)
+	if [ -d /run/systemd/system ]; then
+		"${as_root[@]}" systemctl disable --now mariadb
+	elif "${as_root[@]}" service mariadb status >/dev/null 2>&1; then
+		"${as_root[@]}" service mariadb stop
+	fi
+	;;
+esac

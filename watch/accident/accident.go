@@ -1,0 +1,194 @@
+// Package accident judges what transactions did to tables: which of them look like accidents,
+// why, and whether they can be undone. It reads no logs and repairs nothing.
+package accident
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/lull-ops/lull/db"
+	"github.com/lull-ops/lull/internal/term"
+	"github.com/lull-ops/lull/keep/history"
+)
+
+// Undoable says how much of an accident can be taken back from the logs.
+type Undoable string
+
+// The answers.
+const (
+	Yes    Undoable = "yes"
+	Partly Undoable = "partly"
+	No     Undoable = "no"
+)
+
+// Accident is a transaction that destroyed rows of a table.
+type Accident struct {
+	history.Touch
+	Reasons  []string
+	Undoable Undoable
+	Why      string // why not yes; "" otherwise
+}
+
+// Live is what can be asked of the database itself; nil when there are only files.
+type Live interface {
+	// Table is the table's shape now, with the engine's estimate of its rows.
+	Table(ctx context.Context, name db.Name) (*db.Table, error)
+	// LogsCascades says that rows which fall by ON DELETE CASCADE or SET NULL are logged.
+	LogsCascades(ctx context.Context) (bool, error)
+}
+
+// How much above the usual is far above.
+const (
+	farAbove     = 16 // times what 19 of 20 transactions stay below
+	enoughToTell = 20 // transactions that must have been seen to know what is usual
+)
+
+// Judge looks at every touch. Touches come back in the same order.
+func Judge(ctx context.Context, r *history.Result, live Live) ([]Accident, error) {
+	j := judge{r: r, live: live, tables: map[db.Name]*db.Table{}}
+	if live != nil {
+		logs, err := live.LogsCascades(ctx)
+		if err != nil {
+			return nil, err
+		}
+		j.cascades = logs
+	}
+	out := make([]Accident, 0, len(r.Touches))
+	for i := range r.Touches {
+		out = append(out, j.accident(ctx, &r.Touches[i]))
+	}
+	return out, nil
+}
+
+type judge struct {
+	r        *history.Result
+	live     Live
+	cascades bool
+	tables   map[db.Name]*db.Table
+}
+
+// table is the live table, nil when it is not there or cannot be asked.
+func (j *judge) table(ctx context.Context, name db.Name) *db.Table {
+	if j.live == nil {
+		return nil
+	}
+	t, ok := j.tables[name]
+	if !ok {
+		t, _ = j.live.Table(ctx, name) // a table that is gone has no shape: that is an answer, too
+		j.tables[name] = t
+	}
+	return t
+}
+
+func (j *judge) accident(ctx context.Context, t *history.Touch) Accident {
+	a := Accident{Touch: *t, Undoable: Yes}
+	if t.DDL != "" {
+		a.Reasons = []string{ddlReason(t)}
+		a.Undoable, a.Why = No, ddlWhy(t)
+		return a
+	}
+	live := j.table(ctx, t.Table)
+	a.Reasons = j.reasons(t, live)
+	a.Undoable, a.Why = j.undoable(t, live)
+	return a
+}
+
+func ddlReason(t *history.Touch) string {
+	switch {
+	case t.DDL == "drop column":
+		return "ALTER drops column " + strings.Join(t.Columns, ", ")
+	case strings.HasPrefix(t.DDL, "statement "):
+		return strings.ToUpper(strings.TrimPrefix(t.DDL, "statement ")) + " logged as a statement"
+	}
+	return strings.ToUpper(t.DDL)
+}
+
+func ddlWhy(t *history.Touch) string {
+	switch {
+	case t.DDL == "drop column":
+		return "the log holds the statement, not the column's values; a backup from before has them"
+	case strings.HasPrefix(t.DDL, "statement "):
+		return "binlog_format was not ROW: the log holds the statement, not the rows"
+	}
+	return "the log holds the statement, not the rows; a backup from before has them, and the log since then brings it up to date"
+}
+
+func (j *judge) reasons(t *history.Touch, live *db.Table) []string {
+	out := []string{}
+	if t.Plan != "" {
+		return append(out, "lull "+t.Plan)
+	}
+	if t.NoWhere != "" {
+		out = append(out, t.NoWhere)
+	}
+	if live != nil && live.Rows >= 0 {
+		if all := live.Rows + t.Deleted; t.Deleted*2 > all && t.Deleted > 1 {
+			out = append(out, fmt.Sprintf("most of the table gone: %s of about %s rows", term.Count(t.Deleted), term.Count(all)))
+		}
+	}
+	st := j.r.Stats[t.Table]
+	if st == nil || st.Transactions < enoughToTell {
+		return out
+	}
+	if usual := st.UsualDeletes(); t.Deleted >= usual*farAbove {
+		out = append(out, fmt.Sprintf("%s deleted at once, usually fewer than %s", term.Count(t.Deleted), term.Count(usual)))
+	}
+	if usual := st.UsualUpdates(); t.Updated >= usual*farAbove {
+		out = append(out, fmt.Sprintf("%s updated at once, usually fewer than %s", term.Count(t.Updated), term.Count(usual)))
+	}
+	return out
+}
+
+func (j *judge) undoable(t *history.Touch, live *db.Table) (Undoable, string) {
+	switch {
+	case t.Incomplete == "MINIMAL" && t.Deleted+t.Updated > 0:
+		return No, "binlog_row_image was MINIMAL: the log holds the keys of the rows, not what was in them"
+	case t.Incomplete == "NOBLOB" && t.Deleted+t.Updated > 0:
+		return Partly, "binlog_row_image was NOBLOB: BLOB and TEXT values are not in the log"
+	}
+	if lost := Cascaded(t, live, j.cascades); len(lost) > 0 {
+		return Partly, "rows of " + strings.Join(lost, ", ") + " that fell or changed by foreign keys are not in the log"
+	}
+	return Yes, ""
+}
+
+// Cascaded names the child tables whose rows fell, or may have, with the touched rows
+// without being logged. MariaDB leaves a trace of each in the log; older MySQL leaves none,
+// so that only the foreign keys tell. live may be nil.
+func Cascaded(t *history.Touch, live *db.Table, logged bool) []string {
+	var out []string
+	if len(t.Children) > 0 {
+		for _, c := range t.Children {
+			if live == nil || refers(live, c, t) {
+				out = append(out, c.String())
+			}
+		}
+		return out
+	}
+	if live == nil || logged || t.Origin == history.MariaDB {
+		return nil
+	}
+	for _, fk := range live.Children {
+		if acts(fk, t) {
+			out = append(out, fk.Child.String())
+		}
+	}
+	return out
+}
+
+// refers says that child has a foreign key on the table whose action the touch can set off.
+func refers(t *db.Table, child db.Name, touch *history.Touch) bool {
+	for _, fk := range t.Children {
+		if fk.Child == child && acts(fk, touch) {
+			return true
+		}
+	}
+	return false
+}
+
+func acts(fk db.ForeignKey, t *history.Touch) bool {
+	return t.Deleted > 0 && changes(fk.OnDelete) || t.Updated > 0 && changes(fk.OnUpdate)
+}
+
+func changes(rule string) bool { return rule == "CASCADE" || strings.HasPrefix(rule, "SET ") }
