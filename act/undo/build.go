@@ -44,7 +44,8 @@ type table struct {
 	unstored int64
 }
 
-// NewBuild begins a plan for the target in the store.
+// NewBuild begins a plan for the target in the store. Without a target the plan takes every
+// row to be as the accident left it; it can be written as SQL, not applied.
 func NewBuild(req Request, target Target, store *act.Store) (*Build, error) {
 	if req.On == "" {
 		req.On = KeepNow
@@ -108,6 +109,12 @@ func (b *Build) Open(ctx context.Context, then, live *db.Table, renamed map[stri
 // aside points a table's rows to the side table that the request names.
 func (b *Build) aside(ctx context.Context, t *table) error {
 	if b.req.Into == (db.Name{}) {
+		return nil
+	}
+	if b.target == nil {
+		copied := *t.live
+		copied.Name = b.req.Into
+		t.live = &copied
 		return nil
 	}
 	side, err := b.target.Table(ctx, b.req.Into)

@@ -185,7 +185,11 @@ func (b *Build) lost(t *table) {
 
 // compare judges a batch against the live rows and writes the verdicts in key order.
 func (b *Build) compare(ctx context.Context, t *table, x *batch) error {
-	if !t.create {
+	if b.target == nil {
+		for i := range x.nets {
+			x.now[i] = x.nets[i].After.Clone()
+		}
+	} else if !t.create {
 		err := b.target.Lookup(ctx, t.live, t.key, x.keys, false, func(i int, now db.Row) error {
 			x.now[i] = now.Clone()
 			return nil
@@ -201,7 +205,7 @@ func (b *Build) compare(ctx context.Context, t *table, x *batch) error {
 			verdicts[i].rec.Set = append([]int(nil), verdicts[i].rec.Set...)
 		}
 	}
-	if !t.create {
+	if !t.create && b.target != nil {
 		if err := b.clashes(ctx, t, verdicts); err != nil {
 			return err
 		}

@@ -52,6 +52,9 @@ func (b *Build) keyless(ctx context.Context, t *table, ns *nets) error {
 			more = live.Next()
 		}
 		there := int64(0)
+		if b.target == nil {
+			there = g.added + int64(len(g.updates))
+		}
 		for more && string(live.Key()) == string(g.key) {
 			there++
 			more = live.Next()
@@ -68,7 +71,7 @@ func (b *Build) keyless(ctx context.Context, t *table, ns *nets) error {
 // liveRows is the table's rows, sorted like the accident's.
 func (b *Build) liveRows(ctx context.Context, t *table) (*extsort.Iter, error) {
 	s := extsort.New(b.draft.Dir(), sortMemory)
-	if !t.create {
+	if !t.create && b.target != nil {
 		var key []byte
 		for row, err := range b.target.Stream(ctx, t.live) {
 			if err == nil {

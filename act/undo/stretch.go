@@ -253,7 +253,8 @@ func (w *sectionWriter) verify(ctx context.Context, recs []act.Record) error {
 // show names a row by its key.
 func (w *sectionWriter) show(row db.Row) string { return ShowKey(w.t, w.key, row) }
 
-// ShowKey prints a row's key for people: id=7, or its first columns when it has no key.
+// ShowKey prints a row's key for people: id=7, or its first columns when it has no key. The
+// values may hold any characters.
 func ShowKey(t *db.Table, key []int, row db.Row) string {
 	if row == nil {
 		return "?"
@@ -265,27 +266,9 @@ func ShowKey(t *db.Table, key []int, row db.Row) string {
 	}
 	var parts []string
 	for _, i := range key {
-		parts = append(parts, t.Columns[i].Name+"="+ShowValue(row[i]))
+		parts = append(parts, t.Columns[i].Name+"="+t.Columns[i].Show(row[i]))
 	}
 	return strings.Join(parts, " ")
-}
-
-// maxShown is how much of a value a screen shows.
-const maxShown = 40
-
-// ShowValue prints a value for people; it may hold any bytes, so the caller must make the
-// result safe for a terminal.
-func ShowValue(v db.Value) string {
-	switch v.State {
-	case db.Null:
-		return "NULL"
-	case db.Absent:
-		return "?"
-	}
-	if len(v.Data) > maxShown {
-		return string(v.Data[:maxShown]) + "…"
-	}
-	return string(v.Data)
 }
 
 // isEOF is the end of a section.

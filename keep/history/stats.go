@@ -86,8 +86,8 @@ type Result struct {
 	// Places and Totals are filled instead of Touches when a scan is asked for places.
 	Places []Place
 	Totals map[db.Name]*Touch
-	Stats   map[db.Name]*Stats
-	Gaps    []Gap
+	Stats  map[db.Name]*Stats
+	Gaps   []Gap
 	// Events and Bytes say how much was read, Files from which logs.
 	Transactions, Bytes int64
 	Files               []string

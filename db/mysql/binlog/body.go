@@ -33,6 +33,9 @@ func (r *reader) stream(ev *rawEvent) (bodyReader, error) {
 	if b.left < 0 {
 		return b, &CorruptError{Pos: ev.pos, Reason: "event is too short for its checksum"}
 	}
+	if err := r.plausible(ev); err != nil {
+		return b, err
+	}
 	if !b.verified && ev.Size <= verifyFirst {
 		if err := r.load(ev); err != nil {
 			return b, err

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { servertest.Main(m) }
 
 // lab is one session on a server and the log it writes.
 type lab struct {
-	*testing.T
+	testing.TB
 	srv    *server.Server
 	series string
 	my     *mysql.Conn
@@ -32,7 +32,7 @@ type lab struct {
 	schema string
 }
 
-func newLab(t *testing.T, srv *server.Server) *lab {
+func newLab(t testing.TB, srv *server.Server) *lab {
 	t.Helper()
 	_, schema := servertest.DB(t, srv)
 	dsn, err := mysql.ParseDSN(srv.URL(schema))

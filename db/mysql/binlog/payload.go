@@ -2,6 +2,7 @@ package binlog
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -94,9 +95,10 @@ func (p *payload) next(ev *rawEvent) error {
 		return p.finish()
 	case err != nil:
 		return p.damaged(err)
-	case ev.Type != XIDEvent:
+	case ev.Type != XIDEvent && ev.Type != XAPrepareEvent:
 		return nil
 	}
+	ev.body = bytes.Clone(ev.body) // what follows moves the buffer
 	var more rawEvent
 	if err := p.events.head(&more); !errors.Is(err, io.EOF) {
 		if err == nil {

@@ -38,15 +38,16 @@ type Options struct {
 
 // reader cuts a byte stream into events and verifies their checksums.
 type reader struct {
-	src      io.Reader
-	opts     Options
-	buf      []byte
-	r, w     int
-	pos      int64
-	started  bool
-	checksum bool   // events end with a CRC32
-	logPos   uint32 // of the last event
-	srcErr   error
+	src       io.Reader
+	opts      Options
+	buf       []byte
+	r, w      int
+	pos       int64
+	started   bool
+	formatted bool   // a format description was read
+	checksum  bool   // events end with a CRC32
+	logPos    uint32 // of the last event
+	srcErr    error
 }
 
 func newReader(src io.Reader, opts Options) *reader {
@@ -147,8 +148,8 @@ func (r *reader) take(ev *rawEvent) error {
 // load buffers a whole event.
 func (r *reader) load(ev *rawEvent) error {
 	size := int(ev.Size)
-	if size > implausible && !r.plausible(ev) {
-		return &CorruptError{Pos: ev.pos, Reason: fmt.Sprintf("event length %d and log position %d do not agree", size, ev.LogPos)}
+	if err := r.plausible(ev); err != nil {
+		return err
 	}
 	if err := r.fill(size); err != nil {
 		return r.short(ev.pos, err, fmt.Sprintf("the log ends %d bytes into an event of %d", r.have(), size))
@@ -156,10 +157,13 @@ func (r *reader) load(ev *rawEvent) error {
 	return nil
 }
 
-// plausible says that the event's length and position agree, or that positions say nothing:
-// relay logs have those of another file, MariaDB 11.8 has none inside transactions.
-func (r *reader) plausible(ev *rawEvent) bool {
-	return ev.LogPos == 0 || r.logPos != uint32(ev.pos) || ev.LogPos == uint32(ev.pos+int64(ev.Size))
+// plausible refuses a large event whose length and position do not agree, unless positions say
+// nothing: relay logs have those of another file, MariaDB 11.8 has none inside transactions.
+func (r *reader) plausible(ev *rawEvent) error {
+	if ev.Size < implausible || ev.LogPos == 0 || r.logPos != uint32(ev.pos) || ev.LogPos == uint32(ev.pos+int64(ev.Size)) {
+		return nil
+	}
+	return &CorruptError{Pos: ev.pos, Reason: fmt.Sprintf("event length %d and log position %d do not agree", ev.Size, ev.LogPos)}
 }
 
 // head reads the next header without consuming it.
@@ -214,6 +218,10 @@ func (r *reader) finish(ev *rawEvent, b []byte) error {
 // bytes are the algorithm and its checksum, from MySQL 5.6 and MariaDB 5.3 on.
 func (r *reader) format(ev *rawEvent, b []byte) error {
 	const fixed = headerSize + 2 + 50 + 4 + 1
+	if r.formatted && r.checksum && !r.opts.SkipChecksums && !r.formatSum(b) {
+		return &CorruptError{Pos: ev.pos, Reason: "checksum of a format description inside the log does not match"}
+	}
+	r.formatted = true
 	if len(b) < fixed {
 		return &CorruptError{Pos: ev.pos, Reason: "format description event is too short"}
 	}
@@ -244,6 +252,9 @@ func (r *reader) format(ev *rawEvent, b []byte) error {
 // "log is being written" flag were clear.
 func (r *reader) formatSum(b []byte) bool {
 	end := len(b) - checksumSize
+	if end < headerSize {
+		return false
+	}
 	want := binary.LittleEndian.Uint32(b[end:])
 	if crc32.ChecksumIEEE(b[:end]) == want {
 		return true

@@ -6,16 +6,22 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"time"
 )
 
 var errValueShort = errors.New("a value is longer than its row image")
 
-// appendInt appends a little endian integer of len(b) bytes.
+// appendInt appends a little endian integer of len(b) bytes, at most 8.
 func appendInt(dst, b []byte, unsigned bool) []byte {
 	var v uint64
-	for i, x := range b {
-		v |= uint64(x) << (8 * i)
+	switch len(b) {
+	case 4:
+		v = uint64(binary.LittleEndian.Uint32(b))
+	case 8:
+		v = binary.LittleEndian.Uint64(b)
+	default:
+		for i, x := range b {
+			v |= uint64(x) << (8 * i)
+		}
 	}
 	if unsigned {
 		return strconv.AppendUint(dst, v, 10)
@@ -68,16 +74,35 @@ func appendDate(dst, b []byte) []byte {
 	return appendYMD(dst, v>>9, v>>5&15, v&31)
 }
 
+// pairs is the numbers from 00 to 99.
+const pairs = "00010203040506070809" +
+	"10111213141516171819" +
+	"20212223242526272829" +
+	"30313233343536373839" +
+	"40414243444546474849" +
+	"50515253545556575859" +
+	"60616263646566676869" +
+	"70717273747576777879" +
+	"80818283848586878889" +
+	"90919293949596979899"
+
+// appendYMD appends a date; a damaged one may have more than four digits of year.
 func appendYMD(dst []byte, y, m, d int) []byte {
-	dst = append(appendPadded(dst, y, 4), '-')
-	dst = append(appendPadded(dst, m, 2), '-')
-	return appendPadded(dst, d, 2)
+	if y > 9999 {
+		dst = strconv.AppendInt(dst, int64(y/10000), 10)
+		y %= 10000
+	}
+	c, y2, m2, d2 := y/100*2, y%100*2, m%100*2, d%100*2
+	return append(dst, pairs[c], pairs[c+1], pairs[y2], pairs[y2+1], '-', pairs[m2], pairs[m2+1], '-', pairs[d2], pairs[d2+1])
 }
 
 func appendHMS(dst []byte, h, m, s int) []byte {
-	dst = append(appendPadded(dst, h, 2), ':')
-	dst = append(appendPadded(dst, m, 2), ':')
-	return appendPadded(dst, s, 2)
+	if h > 99 {
+		dst = strconv.AppendInt(dst, int64(h/100), 10)
+		h %= 100
+	}
+	h2, m2, s2 := h*2, m%100*2, s%100*2
+	return append(dst, pairs[h2], pairs[h2+1], ':', pairs[m2], pairs[m2+1], ':', pairs[s2], pairs[s2+1])
 }
 
 // appendOldTime reads the TIME of MySQL before 5.6: hhmmss as a signed decimal in 3 bytes.
@@ -116,8 +141,27 @@ func appendTimestamp(dst []byte, sec uint32, frac []byte, digits uint16) []byte 
 		dst = append(dst, "0000-00-00 00:00:00"...)
 		return appendFraction(dst, frac, digits)
 	}
-	dst = time.Unix(int64(sec), 0).UTC().AppendFormat(dst, time.DateTime)
+	y, m, d := civil(int(sec / 86400))
+	dst = append(appendYMD(dst, y, m, d), ' ')
+	dst = appendHMS(dst, int(sec/3600%24), int(sec/60%60), int(sec%60))
 	return appendFraction(dst, frac, digits)
+}
+
+// civil is the date that many days after 1970-01-01: years counted from March begin with the
+// leap day at their end, and 153 days are five months of 31, 30, 31, 30, 31 days.
+func civil(days int) (y, m, d int) {
+	days += 719468 // from 0000-03-01
+	era := days / 146097
+	days %= 146097
+	y = (days - days/1460 + days/36524 - days/146096) / 365
+	days -= 365*y + y/4 - y/100
+	m = (5*days + 2) / 153
+	d = days - (153*m+2)/5 + 1
+	y += 400 * era
+	if m += 3; m > 12 {
+		return y + 1, m - 12, d
+	}
+	return y, m, d
 }
 
 func allZero(b []byte) bool {
@@ -175,57 +219,53 @@ func decimalSize(precision, scale int) int {
 // appendDecimal reads a packed decimal: groups of nine digits in four big endian bytes, the
 // sign bit inverted, negative numbers complemented.
 func appendDecimal(dst, b []byte, precision, scale int) []byte {
-	var mask byte
-	if b[0]&0x80 == 0 {
-		mask = 0xff
-	}
-	start := len(dst)
-	dst = append(dst, '-')
-	whole := precision - scale
-	at := 0
-	group := func(digits int) int {
-		n := digitBytes[digits]
-		if digits == 9 {
-			n = 4
+	var plain [32]byte // 65 digits take at most 30 bytes
+	digits := plain[:copy(plain[:], b)]
+	negative := digits[0]&0x80 == 0
+	digits[0] ^= 0x80
+	if negative {
+		for i := range digits {
+			digits[i] = ^digits[i]
 		}
-		v := 0
-		for i := range n {
-			x := b[at+i] ^ mask
-			if at+i == 0 {
-				x ^= 0x80
-			}
-			v = v<<8 | int(x)
-		}
-		at += n
-		return v
+		dst = append(dst, '-')
 	}
 	head := len(dst)
-	if whole%9 > 0 {
-		dst = appendPadded(dst, group(whole%9), 0)
+	dst, digits = appendWhole(dst, digits, precision-scale)
+	if scale > 0 {
+		dst = append(dst, '.')
 	}
-	for range whole / 9 {
+	for ; scale >= 9; scale -= 9 {
+		dst = appendPadded(dst, int(binary.BigEndian.Uint32(digits)), 9)
+		digits = digits[4:]
+	}
+	if scale > 0 {
+		dst = appendPadded(dst, int(bigEndian(digits)), scale)
+	}
+	if negative && isZeroDecimal(dst[head:]) {
+		return append(dst[:head-1], dst[head:]...)
+	}
+	return dst
+}
+
+// appendWhole appends the n digits before the point without leading zeros, the odd ones first.
+func appendWhole(dst, b []byte, n int) (out, rest []byte) {
+	head := len(dst)
+	if odd := digitBytes[n%9]; odd > 0 {
+		dst = appendPadded(dst, int(bigEndian(b[:odd])), 0)
+		b = b[odd:]
+	}
+	for range n / 9 {
 		width := 9
 		if len(dst) == head {
 			width = 0
 		}
-		dst = appendPadded(dst, group(9), width)
+		dst = appendPadded(dst, int(binary.BigEndian.Uint32(b)), width)
+		b = b[4:]
 	}
 	if len(dst) == head {
 		dst = append(dst, '0')
 	}
-	if scale > 0 {
-		dst = append(dst, '.')
-		for range scale / 9 {
-			dst = appendPadded(dst, group(9), 9)
-		}
-		if scale%9 > 0 {
-			dst = appendPadded(dst, group(scale%9), scale%9)
-		}
-	}
-	if mask == 0 || isZeroDecimal(dst[head:]) {
-		return append(dst[:start], dst[head:]...)
-	}
-	return dst
+	return dst, b
 }
 
 func isZeroDecimal(b []byte) bool {

@@ -149,12 +149,13 @@ func TestJSONExpression(t *testing.T) {
 			return // no JSON type
 		}
 		l.exec("CREATE TABLE j (id int PRIMARY KEY, v json)")
-		expr := key("1", "\x01JSON_OBJECT(_utf8mb4'd', CAST('2026-01-02' AS DATE), _utf8mb4'n', 1.50)")
+		expr := key("1", `{"d": "2026-01-02", "n": 1.50}`)
+		expr[1].Expr = []byte("JSON_OBJECT(_utf8mb4'd', CAST('2026-01-02' AS DATE), _utf8mb4'n', 1.50)")
 		j := l.table("j")
 		w := NewWriter(l, j, WriterOptions{})
 		_, err := w.Insert(l.T.Context(), each([]db.Row{expr, key("2", "1")}))
 		l.must(err)
-		l.must(w.Update(l.T.Context(), []Update{{Key: key("2"), Set: []int{1}, To: key("2", string(expr[1].Data))}}))
+		l.must(w.Update(l.T.Context(), []Update{{Key: key("2"), Set: []int{1}, To: expr}}))
 		if got := l.text("SELECT JSON_TYPE(JSON_EXTRACT(v, _utf8mb4'$.d')), JSON_TYPE(JSON_EXTRACT(v, _utf8mb4'$.n')) FROM j"); got != "DATE DECIMAL\nDATE DECIMAL" {
 			l.Errorf("types are %q", got)
 		}

@@ -109,10 +109,6 @@ func appendJSONEqual(dst []byte, col *db.Column, data []byte) []byte {
 	const head, tail = "CAST(CAST(", " AS CHAR CHARACTER SET utf8mb4) AS BINARY)"
 	dst = append(AppendIdent(append(dst, head...), col.Name), tail...)
 	dst = append(dst, '=')
-	if len(data) > 0 && data[0] == Expression {
-		dst = append(append(dst, head...), data[1:]...)
-		return append(dst, tail...)
-	}
 	return appendQuoted(dst, data)
 }
 

@@ -8,9 +8,8 @@
 //
 // # Values given as expressions
 //
-// The Data of a JSON value may be the byte 0x01 followed by an SQL expression of type
-// JSON, which is then used verbatim. MySQL's JSON knows decimals, dates and binary strings
-// that its text form cannot name; JSON text never starts with 0x01.
+// A JSON value may carry an SQL expression, which is then written instead of its text:
+// MySQL's JSON knows decimals, dates and binary strings that its text form cannot name.
 package sqltext
 
 // Mode is the sql_mode under which literals mean what they say.
@@ -19,6 +18,3 @@ const Mode = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,STRICT_ALL_TABLES"
 // LaxMode is the sql_mode for rows that hold the ENUM error value: index 0 cannot be
 // written by a strict session.
 const LaxMode = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
-
-// Expression is the first byte of a JSON value that is an SQL expression.
-const Expression = 0x01

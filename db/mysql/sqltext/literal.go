@@ -40,7 +40,7 @@ func appendLiteral(dst []byte, col *db.Column, c class, v db.Value) []byte {
 	case integer, decimal, float, bits, enum, set, year:
 		return append(dst, v.Data...)
 	case json:
-		return appendJSON(dst, v.Data)
+		return appendJSON(dst, v)
 	case named:
 		// A binary literal would be taken for the address itself.
 		return appendQuoted(append(dst, "_latin1"...), v.Data)
@@ -74,11 +74,11 @@ func AppendKey(dst []byte, col *db.Column, v db.Value) []byte {
 	return append(appendHex(dst, v.Data), '\'')
 }
 
-func appendJSON(dst, data []byte) []byte {
-	if len(data) > 0 && data[0] == Expression {
-		return append(dst, data[1:]...)
+func appendJSON(dst []byte, v db.Value) []byte {
+	if v.Expr != nil {
+		return append(dst, v.Expr...)
 	}
-	return appendQuoted(append(dst, "_utf8mb4"...), data)
+	return appendQuoted(append(dst, "_utf8mb4"...), v.Data)
 }
 
 // appendRefused appends a literal that every server refuses, for text that the server

@@ -96,7 +96,7 @@ func valueJoins(col *db.Column, v db.Value) bool {
 	case opaque, named:
 		return false
 	case json:
-		return len(v.Data) == 0 || v.Data[0] != Expression
+		return v.Expr == nil
 	}
 	return true
 }

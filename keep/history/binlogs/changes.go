@@ -19,7 +19,7 @@ type Shape func(t *binlog.TableMap) (*db.Table, error)
 // Changes hands out the row changes of the transactions at places, oldest first. The rows
 // given to fn are valid until it returns. Everything selected must be readable: damage is an
 // error here, because a repair from half a transaction would be wrong.
-func Changes(ctx context.Context, logs []Log, places []history.Place, shape Shape, fn func(*db.Change) error) error {
+func Changes(ctx context.Context, logs []Log, places []history.Place, shape Shape, fn func(*db.Change, history.Place) error) error {
 	for len(places) > 0 {
 		n := 1
 		for n < len(places) && places[n].File == places[0].File {
@@ -46,7 +46,7 @@ func named(logs []Log, name string) (Log, error) {
 }
 
 // changesIn reads one log from the first place to the last.
-func changesIn(ctx context.Context, log Log, places []history.Place, shape Shape, fn func(*db.Change) error) error {
+func changesIn(ctx context.Context, log Log, places []history.Place, shape Shape, fn func(*db.Change, history.Place) error) error {
 	src, opts, err := log.Open(ctx, places[0].Start)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", log.Name(), err)
@@ -67,7 +67,7 @@ func changesIn(ctx context.Context, log Log, places []history.Place, shape Shape
 		if len(places) == 0 || ev.Pos < places[0].Start || ev.Kind != binlog.Changed {
 			continue
 		}
-		if err := r.rows(ev.Rows); err != nil {
+		if err := r.rows(ev.Rows, places[0]); err != nil {
 			return fmt.Errorf("%s at byte %d: %w", log.Name(), ev.Pos, err)
 		}
 	}
@@ -86,12 +86,12 @@ func unreadable(file string, at history.Place, err error) error {
 type changeReader struct {
 	p        *binlog.Parser
 	shape    Shape
-	fn       func(*db.Change) error
+	fn       func(*db.Change, history.Place) error
 	decoders map[*binlog.TableMap]*binlog.Decoder
 	change   db.Change
 }
 
-func (r *changeReader) rows(rows *binlog.Rows) error {
+func (r *changeReader) rows(rows *binlog.Rows, at history.Place) error {
 	d, ok := r.decoders[rows.Table]
 	if !ok {
 		t, err := r.shape(rows.Table)
@@ -111,6 +111,6 @@ func (r *changeReader) rows(rows *binlog.Rows) error {
 	r.change.Op, r.change.Table = rows.Op, d.Shape()
 	return rows.Each(d, func(before, after db.Row) error {
 		r.change.Before, r.change.After = before, after
-		return r.fn(&r.change)
+		return r.fn(&r.change, at)
 	})
 }

@@ -88,7 +88,7 @@ func (s *scanner) query(ev *binlog.Event) error {
 		s.res.Transactions++
 	}
 	what, columns := verdict(st, string(ev.SQL))
-	if what == "" {
+	if what == "" || s.q.From.File == s.file && ev.End <= s.q.From.Start {
 		return nil
 	}
 	in, err := s.inWindow()
@@ -104,9 +104,12 @@ func (s *scanner) query(ev *binlog.Event) error {
 		if !s.q.Tables.Has(name.Schema, name.Table) {
 			continue
 		}
-		s.res.Touches = append(s.res.Touches, history.Touch{
-			Tx: tx, Table: name, DDL: what, Columns: columns, Statement: clip(ev.SQL), Statements: 1,
-		})
+		t := history.Touch{
+			Tx: tx, Table: name, DDL: what, Columns: columns, Statement: clip(ev.SQL), Statements: 1, Origin: s.origin,
+		}
+		if s.q.ID == "" || t.ID() == s.q.ID {
+			s.res.Touches = append(s.res.Touches, t)
+		}
 	}
 	return nil
 }

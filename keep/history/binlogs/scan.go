@@ -25,6 +25,11 @@ type Query struct {
 	NoWhere bool
 	// All reports every transaction with at least MinRows rows, those that only inserted, too.
 	All bool
+	// From leaves out the transactions that end at or before it, in its file; the window must
+	// begin at the head of that file.
+	From history.Place
+	// ID reports the touch of that id and nothing else.
+	ID string
 	// Places asks for where the transactions lie and one total a table, instead of a Touch for
 	// each: a window may hold millions.
 	Places bool
@@ -289,6 +294,9 @@ func (s *scanner) commit(ev *binlog.Event) error {
 	if s.used == 0 || ev.Kind == binlog.Rollback && !s.changed() {
 		return nil
 	}
+	if s.q.From.File == s.file && ev.End <= s.q.From.Start {
+		return nil
+	}
 	in, err := s.inWindow()
 	if err != nil || !in {
 		return err
@@ -359,6 +367,10 @@ func (s *scanner) count(sl *slot, minute int64) {
 const maxStats = 4096
 
 func (s *scanner) wanted(sl *slot) bool {
+	if s.q.ID != "" {
+		t, err := s.describe(sl)
+		return err == nil && t.ID() == s.q.ID
+	}
 	rows := sl.updated + sl.deleted
 	if s.q.All {
 		return rows+sl.inserted >= s.q.MinRows
