@@ -12,9 +12,9 @@ import (
 	"github.com/lull-ops/lull/internal/term"
 )
 
-// app is what every command is given: the streams, the environment and the global flags.
+// runner is what every command is given: the streams, the environment and the global flags.
 // Results go to stdout, talk to stderr.
-type app struct {
+type runner struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	env            func(string) string
@@ -37,7 +37,7 @@ type document struct {
 func newDocument() document { return document{Lull: lull.ContractVersion} }
 
 // emit writes v, which embeds document, as the one --json document of this run.
-func (a *app) emit(v any) error {
+func (a *runner) emit(v any) error {
 	a.answered = true
 	enc := json.NewEncoder(a.stdout)
 	enc.SetEscapeHTML(false)
@@ -49,22 +49,22 @@ func (a *app) emit(v any) error {
 }
 
 // say tells people something on stderr, unless they asked for quiet.
-func (a *app) say(format string, args ...any) {
+func (a *runner) say(format string, args ...any) {
 	if !a.quiet {
 		fmt.Fprintln(a.stderr, fmt.Sprintf(format, args...))
 	}
 }
 
 // style is the style for stdout.
-func (a *app) style() term.Style { return term.NewStyle(term.IsTTY(a.stdout), a.env) }
+func (a *runner) style() term.Style { return term.NewStyle(term.IsTTY(a.stdout), a.env) }
 
 // prompt asks on stderr, when somebody is there to answer.
-func (a *app) prompt() term.Prompt {
+func (a *runner) prompt() term.Prompt {
 	return term.Prompt{In: a.stdin, Out: a.stderr, Ask: !a.noInput && term.IsTTY(a.stdin)}
 }
 
 // progress counts up to total (0 when unknown) on stderr; unit is term.Count or term.Bytes.
-func (a *app) progress(label string, total int64, unit func(int64) string) *term.Progress {
+func (a *runner) progress(label string, total int64, unit func(int64) string) *term.Progress {
 	return term.NewProgress(a.stderr, term.ProgressOptions{
 		Label: label, Total: total, Unit: unit, Quiet: a.quiet,
 		TTY: term.IsTTY(a.stderr), Width: term.Width(a.stderr), Now: a.now,
@@ -73,7 +73,7 @@ func (a *app) progress(label string, total int64, unit func(int64) string) *term
 
 // dataDir is where plans and receipts are kept: --data, else LULL_DATA, else the place the
 // system has for such things. It is not created here.
-func (a *app) dataDir() (string, error) { return dataDir(a.data, a.env, runtime.GOOS) }
+func (a *runner) dataDir() (string, error) { return dataDir(a.data, a.env, runtime.GOOS) }
 
 func dataDir(flag string, env func(string) string, goos string) (string, error) {
 	if flag != "" {

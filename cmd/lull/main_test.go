@@ -108,7 +108,7 @@ func TestSecondSignalKills(t *testing.T) {
 		fmt.Println("ready")
 		<-ctx.Done()
 		// AfterFunc gives the signal back in a goroutine of its own.
-		fmt.Println("code", (&app{stderr: io.Discard}).report(ctx, nil, ctx.Err()))
+		fmt.Println("code", (&runner{stderr: io.Discard}).report(ctx, nil, ctx.Err()))
 		io.Copy(io.Discard, os.Stdin)
 		return
 	}

@@ -24,8 +24,14 @@ const (
 )
 
 // commands is the list of all commands: one line, one file.
-func (a *app) commands() []*cobra.Command {
+func (a *runner) commands() []*cobra.Command {
 	return []*cobra.Command{
+		newFindCmd(a),
+		newUndoCmd(a),
+		newApplyCmd(a),
+		newPlansCmd(a),
+		newShowCmd(a),
+		newCheckCmd(a),
 		newVersionCmd(a),
 	}
 }
@@ -33,13 +39,13 @@ func (a *app) commands() []*cobra.Command {
 // run is the whole program without its process: args come without the program's name, and
 // the exit code comes back. Nothing global is read or changed.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, env: env, now: clock.System()}
+	a := &runner{stdin: stdin, stdout: stdout, stderr: stderr, env: env, now: clock.System()}
 	return a.report(ctx, args, a.execute(ctx, args))
 }
 
 // execute runs the command line. A panic becomes an error: the runtime's own exit code for
 // it is 2, which for us says that nothing was touched.
-func (a *app) execute(ctx context.Context, args []string) (err error) {
+func (a *runner) execute(ctx context.Context, args []string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(a.stderr, "%s\n", debug.Stack())
@@ -55,7 +61,7 @@ func (a *app) execute(ctx context.Context, args []string) (err error) {
 	return lull.Errorf(lull.Usage, cmd.CommandPath()+" --help", "%w", err)
 }
 
-func newRoot(a *app) *cobra.Command {
+func newRoot(a *runner) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "lull",
 		Short: "Find and undo accidents in MySQL and MariaDB",
@@ -89,7 +95,7 @@ MariaDB server writes anyway, and puts exactly those rows back.`,
 
 // noteStart makes every command note that its own code has begun. Errors before that come
 // from cobra and are about the command line.
-func (a *app) noteStart(cmd *cobra.Command) {
+func (a *runner) noteStart(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		a.noteStart(sub)
 	}
@@ -138,7 +144,7 @@ func newHelpCmd() *cobra.Command {
 
 // report prints err and returns the exit code. People get it on stderr in every case; with
 // --json, stdout gets a document unless the command has written its own.
-func (a *app) report(ctx context.Context, args []string, err error) int {
+func (a *runner) report(ctx context.Context, args []string, err error) int {
 	if err == nil {
 		return 0
 	}

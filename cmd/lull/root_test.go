@@ -102,7 +102,7 @@ func everyCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 }
 
 func TestEveryHelp(t *testing.T) {
-	root := newRoot(&app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, env: noEnv})
+	root := newRoot(&runner{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, env: noEnv})
 	everyCommand(root, func(cmd *cobra.Command) {
 		line := strings.TrimPrefix(cmd.CommandPath(), "lull") + " --help"
 		code, stdout, stderr := lullRun(t, line)
@@ -163,7 +163,7 @@ func TestReport(t *testing.T) {
 			cancel()
 		}
 		var out, errs bytes.Buffer
-		a := &app{stdout: &out, stderr: &errs}
+		a := &runner{stdout: &out, stderr: &errs}
 		if got := a.report(ctx, nil, err); got != code || errs.String() != want || out.Len() > 0 {
 			t.Errorf("exit %d, want %d; %q, want %q; stdout %q", got, code, errs.String(), want, out.String())
 		}
@@ -181,7 +181,7 @@ func TestReport(t *testing.T) {
 
 func TestOneDocumentOnly(t *testing.T) {
 	var out, errs bytes.Buffer
-	a := &app{stdout: &out, stderr: &errs, json: true}
+	a := &runner{stdout: &out, stderr: &errs, json: true}
 	if err := a.emit(newDocument()); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // newVersionCmd makes `lull version`.
-func newVersionCmd(a *app) *cobra.Command {
+func newVersionCmd(a *runner) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of this program",

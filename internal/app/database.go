@@ -20,7 +20,9 @@ type Source struct {
 	DSN     string   // "" when there is no server
 	Binlogs []string // files or directories; without any the server is asked
 	Schema  string   // a file of CREATE TABLE statements, "" for none
-	Env     mysql.Env
+	// PasswordFile is where the password stands, "" to look elsewhere.
+	PasswordFile string
+	Env          mysql.Env
 }
 
 // Database is an opened Source.
@@ -28,7 +30,6 @@ type Database struct {
 	Conn  *mysql.Conn // nil when there are only files
 	Logs  []binlogs.Log
 	given []*db.Table
-	open  bool // whether Conn is to be closed
 }
 
 // Open connects and lists the logs.
@@ -50,7 +51,7 @@ func (s *Source) Open(ctx context.Context) (*Database, error) {
 	if s.DSN == "" {
 		return d, nil
 	}
-	conn, err := Connect(ctx, s.DSN, s.Env)
+	conn, err := Connect(ctx, s.DSN, s.PasswordFile, s.Env)
 	if err != nil {
 		return nil, err
 	}
@@ -64,10 +65,13 @@ func (s *Source) Open(ctx context.Context) (*Database, error) {
 }
 
 // Connect opens one server by its URL, or by env:NAME or file:PATH that hold it.
-func Connect(ctx context.Context, url string, env mysql.Env) (*mysql.Conn, error) {
+func Connect(ctx context.Context, url, passwordFile string, env mysql.Env) (*mysql.Conn, error) {
 	dsn, err := env.ParseDSN(url)
 	if err != nil {
 		return nil, err
+	}
+	if passwordFile != "" {
+		dsn.PasswordFile = passwordFile
 	}
 	return mysql.Open(ctx, dsn, env)
 }

@@ -130,6 +130,7 @@ func (l *lab) script(script string) []byte {
 type step struct {
 	binlog.Event
 	rows []change
+	op   db.Op
 	n    int
 	miss []int
 	full bool
@@ -174,7 +175,7 @@ func drain(p *binlog.Parser, find shapes) (steps []step, err error) {
 }
 
 func (s *step) read(r *binlog.Rows, find shapes) (err error) {
-	s.miss, s.full = r.Missing(), r.Complete()
+	s.op, s.miss, s.full = r.Op, r.Missing(), r.Complete()
 	if s.n, err = r.Count(); err != nil || find == nil {
 		return err
 	}

@@ -37,7 +37,7 @@ const maxWindow = 128 << 20
 
 func newPayload() *payload {
 	p := &payload{events: newReader(nil, Options{NoMagic: true})}
-	p.in = bufio.NewReaderSize(&p.body, 64<<10)
+	p.in = bufio.NewReaderSize(&p.body, readFirst)
 	return p
 }
 

@@ -12,6 +12,9 @@ import (
 // so that what the read has just copied is still there when it is parsed.
 const readAhead = 256 << 10
 
+// readFirst is the size of the first read: most compressed transactions are small.
+const readFirst = 16 << 10
+
 // implausible is the size from which an event's length must agree with its position, before
 // memory is spent on it.
 const implausible = 16 << 20
@@ -51,7 +54,7 @@ type reader struct {
 }
 
 func newReader(src io.Reader, opts Options) *reader {
-	return &reader{src: src, opts: opts, buf: make([]byte, readAhead)}
+	return &reader{src: src, opts: opts, buf: make([]byte, readFirst)}
 }
 
 // fill makes at least n bytes available at r.buf[r.r:]. The buffer grows only as bytes
@@ -62,8 +65,12 @@ func (r *reader) fill(n int) error {
 			return r.srcErr
 		}
 		if r.r > 0 {
-			r.w = copy(r.buf, r.buf[r.r:r.w])
-			r.r = 0
+			into := r.buf
+			if r.w == len(r.buf) && len(r.buf) < readAhead { // the source has more to give
+				into = make([]byte, 4*len(r.buf))
+			}
+			r.w = copy(into, r.buf[r.r:r.w])
+			r.buf, r.r = into, 0
 		}
 		if r.w == len(r.buf) {
 			r.buf = append(r.buf, make([]byte, min(len(r.buf), n-len(r.buf)))...)

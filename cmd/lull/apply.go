@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/act"
+	"github.com/lull-ops/lull/act/undo"
+	"github.com/lull-ops/lull/db/mysql"
+	"github.com/lull-ops/lull/internal/app"
+	"github.com/lull-ops/lull/internal/term"
+	"github.com/spf13/cobra"
+)
+
+func newApplyCmd(a *runner) *cobra.Command {
+	var f sourceFlags
+	conns := defaultConnections
+	cmd := &cobra.Command{
+		Use:     "apply PLAN",
+		Short:   "Carry out exactly that plan, and verify it",
+		GroupID: repair,
+		Long: `Apply carries out a stored plan exactly as it was shown, or refuses it: when
+it has expired, when a row it would write was changed since, or when the table
+has another shape by now. Everything written is read back and compared before
+it is committed, and a receipt is kept. An apply that was interrupted goes on
+when it is called again; one that is done changes nothing.`,
+		Example: "  lull apply p-12\n  lull apply p-12 --db env:DATABASE_URL",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if conns < 1 || conns > 4 {
+				return lull.Errorf(lull.Usage, "--connections 1 to 4", "--connections %d is out of range", conns)
+			}
+			store, err := a.store()
+			if err != nil {
+				return err
+			}
+			plan, err := store.Open(args[0])
+			if err != nil {
+				return err
+			}
+			conn, err := f.connect(cmd.Context(), a, plan.Target)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			return a.apply(cmd.Context(), plan, conn, conns, false)
+		},
+	}
+	f.addDB(cmd)
+	cmd.Flags().IntVar(&conns, "connections", defaultConnections, "write batches over `N` connections, 1 to 4")
+	return cmd
+}
+
+// connect opens the database of a plan: where --db says, else where the plan was made.
+func (f *sourceFlags) connect(ctx context.Context, a *runner, target string) (*mysql.Conn, error) {
+	url := f.db
+	if url == "" {
+		url = target
+	}
+	return app.Connect(ctx, url, f.passwordFile, a.dbEnv(ctx))
+}
+
+// apply carries a plan out and prints its receipt.
+func (a *runner) apply(ctx context.Context, plan *act.Stored, conn *mysql.Conn, conns int, fresh bool) error {
+	already := plan.State() == act.Done
+	sum := plan.Totals()
+	p := a.progress("writing "+plan.ID, sum.Writes(), term.Count)
+	r, err := app.Apply(ctx, conn, plan, undo.ApplyOptions{
+		Connections: conns, Fresh: fresh, Now: a.now, Progress: p.Add,
+	})
+	p.Done()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		if err := a.emit(receiptDocument(plan, r, already)); err != nil {
+			return err
+		}
+		return partly(&plan.Plan)
+	}
+	a.printReceipt(plan, r, already)
+	return partly(&plan.Plan)
+}
+
+func (a *runner) printReceipt(plan *act.Stored, r *act.Receipt, already bool) {
+	st := a.style()
+	if already {
+		a.printf("%s %s was applied at %s already; nothing was changed now.\n", st.Paint(term.Good, "ok"), plan.ID, r.Finished.Local().Format(time.DateTime))
+	} else {
+		a.printf("%s %s applied in %s\n", st.Paint(term.Good, "ok"), plan.ID, term.Duration(r.Finished.Sub(r.Started)))
+	}
+	for _, c := range []struct {
+		n    int64
+		word string
+	}{{r.Inserted, "inserted"}, {r.Updated, "updated"}, {r.Deleted, "deleted"}} {
+		if c.n > 0 {
+			a.printf("  %12s rows %s\n", term.Count(c.n), c.word)
+		}
+	}
+	a.printf("  %12s rows read back and compared, all as planned (checksum %s)\n", term.Count(r.Verified), r.Checksum)
+	if sum := plan.Totals(); sum.Keep > 0 {
+		a.printf("  %12s rows kept as somebody changed them since\n", term.Count(sum.Keep))
+	}
+	a.printf("This can be undone: lull undo %s\n", plan.ID)
+}
+
+type receiptJSON struct {
+	document
+	*act.Receipt
+	Lull    int  `json:"lull"`
+	Already bool `json:"already"`
+}
+
+func receiptDocument(plan *act.Stored, r *act.Receipt, already bool) receiptJSON {
+	return receiptJSON{document: newDocument(), Lull: lull.ContractVersion, Receipt: r, Already: already}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/db/mysql"
+	"github.com/lull-ops/lull/internal/app"
+	"github.com/lull-ops/lull/internal/term"
+	"github.com/spf13/cobra"
+)
+
+func newCheckCmd(a *runner) *cobra.Command {
+	var f sourceFlags
+	cmd := &cobra.Command{
+		Use:     "check",
+		Aliases: []string{"doctor"},
+		Short:   "Tell whether an accident could be undone now, and how to fix what stands in the way",
+		GroupID: setUp,
+		Long: `Check asks the server whether it writes binlogs with whole rows, how long it
+keeps them, and whether this user may read them and write the rows back. For
+everything that is missing it prints the exact statement. It changes nothing.`,
+		Example: "  lull check --db mysql://ops@db.example.com/shop",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			url := f.url(a)
+			if url == "" {
+				return lull.Errorf(lull.Usage, "lull check --db mysql://USER@HOST/SCHEMA", "no database is given")
+			}
+			conn, err := app.Connect(cmd.Context(), url, f.passwordFile, a.dbEnv(cmd.Context()))
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			findings, err := conn.Check(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.printCheck(conn, findings)
+		},
+	}
+	f.addDB(cmd)
+	return cmd
+}
+
+type checkJSON struct {
+	document
+	Server   string      `json:"server"`
+	Ready    bool        `json:"ready"`
+	Findings []checkItem `json:"findings"`
+}
+
+type checkItem struct {
+	Name   string       `json:"name"`
+	Answer mysql.Answer `json:"answer"`
+	Detail string       `json:"detail"`
+	Fix    string       `json:"fix"`
+}
+
+func (a *runner) printCheck(conn *mysql.Conn, findings []mysql.Finding) error {
+	doc := checkJSON{document: newDocument(), Server: conn.DSN.Where(), Ready: true, Findings: []checkItem{}}
+	no := 0
+	for _, f := range findings {
+		doc.Findings = append(doc.Findings, checkItem{f.Name, f.Answer, f.Detail, f.Fix})
+		if f.Answer == mysql.No {
+			doc.Ready = false
+			no++
+		}
+	}
+	if a.json {
+		if err := a.emit(doc); err != nil {
+			return err
+		}
+	} else {
+		a.printFindings(conn, findings, no)
+	}
+	if no > 0 {
+		return lull.Errorf(lull.No, "run the statements above", "%s of %d answers are no", term.Count(int64(no)), len(findings))
+	}
+	return nil
+}
+
+func (a *runner) printFindings(conn *mysql.Conn, findings []mysql.Finding, no int) {
+	st := a.style()
+	verdict := st.Paint(term.Good, "yes")
+	if no > 0 {
+		verdict = st.Paint(term.Bad, "NO")
+	}
+	a.printf("Could an accident on %s be undone? %s\n", term.Safe(conn.DSN.Where()), verdict)
+	for _, f := range findings {
+		word, color := "ok  ", term.Good
+		switch f.Answer {
+		case mysql.No:
+			word, color = "NO  ", term.Bad
+		case mysql.Warn:
+			word, color = "warn", term.Warn
+		}
+		a.printf("  %s  %-16s %s\n", st.Paint(color, word), term.Safe(f.Name), term.Safe(f.Detail))
+		if f.Fix != "" && f.Answer != mysql.OK {
+			for line := range strings.SplitSeq(f.Fix, "\n") {
+				a.printf("        fix: %s\n", term.Safe(line))
+			}
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+
+	"github.com/lull-ops/lull/db/mysql"
+	"github.com/lull-ops/lull/internal/app"
+	"github.com/lull-ops/lull/internal/term"
+	"github.com/spf13/cobra"
+)
+
+// sourceFlags are the flags that say where the past is read from.
+type sourceFlags struct {
+	db           string
+	binlogs      []string
+	schema       string
+	passwordFile string
+}
+
+func (f *sourceFlags) add(cmd *cobra.Command) {
+	f.addDB(cmd)
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.binlogs, "binlog", nil, "read this binlog `FILE`, or all in this folder; may be repeated; needs no server")
+	flags.StringVar(&f.schema, "schema", "", "take column names and types from the CREATE TABLE statements in `FILE`, where the log has none")
+}
+
+// addDB adds the flags of a command that only speaks to a server.
+func (f *sourceFlags) addDB(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.db, "db", "", "the database's `URL`: mysql://user@host:3306/schema, or env:NAME or file:PATH that hold it (default $LULL_DB)")
+	flags.StringVar(&f.passwordFile, "password-file", "", "read the password from `FILE` (else $LULL_PASSWORD, $MYSQL_PWD, ~/.my.cnf, or a prompt)")
+}
+
+// url is the database's URL: the flag, else LULL_DB; "" when only files are asked for.
+func (f *sourceFlags) url(a *runner) string {
+	if f.db == "" && len(f.binlogs) == 0 {
+		return a.env("LULL_DB")
+	}
+	return f.db
+}
+
+func (f *sourceFlags) source(ctx context.Context, a *runner) *app.Source {
+	return &app.Source{
+		DSN: f.url(a), PasswordFile: f.passwordFile, Binlogs: f.binlogs, Schema: f.schema, Env: a.dbEnv(ctx),
+	}
+}
+
+// dbEnv is what a DSN is completed from.
+func (a *runner) dbEnv(ctx context.Context) mysql.Env {
+	env := mysql.Env{Getenv: a.env, Home: a.env("HOME")}
+	if p := a.prompt(); p.Ask {
+		env.Ask = func(question string) (string, error) {
+			return p.Password(ctx, question, "set LULL_PASSWORD or use --password-file")
+		}
+	}
+	return env
+}
+
+// reading makes a progress line for the part of a command that reads logs.
+func (a *runner) reading(label string) (report func(read, total int64), done func()) {
+	var p *term.Progress
+	return func(read, total int64) {
+			if p == nil {
+				p = a.progress(label, total, term.Bytes)
+			}
+			p.Set(read)
+		}, func() {
+			if p != nil {
+				p.Done()
+			}
+		}
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/act"
+	"github.com/lull-ops/lull/act/undo"
+	"github.com/lull-ops/lull/internal/app"
+	"github.com/lull-ops/lull/internal/fsx"
+	"github.com/spf13/cobra"
+)
+
+// undoFlags are the flags of `lull undo`.
+type undoFlags struct {
+	sourceFlags
+	window     windowFlags
+	gtid, pos  string
+	tables     []string
+	only       string
+	where      string
+	onConflict string
+	out        string
+	into       string
+	yes        bool
+	atomic     bool
+	triggers   bool
+	conns      int
+
+	atomicSet bool
+}
+
+func newUndoCmd(a *runner) *cobra.Command {
+	var f undoFlags
+	cmd := &cobra.Command{
+		Use:     "undo [FINDING ... | PLAN]",
+		Short:   "Plan how to take an accident back; nothing is changed before apply",
+		GroupID: repair,
+		Long: `Undo compares every row that an accident changed with what is there now, and
+makes a plan: rows that are missing go back as they were, columns that the
+accident changed go back where nobody changed them since, rows it inserted go
+where they are still as inserted. What was changed since is a conflict, is kept
+unless --on-conflict says otherwise, and is listed. The plan is stored; only
+lull apply, or --yes, carries it out. Undoing a plan takes that plan back.`,
+		Example: `  lull undo f-3kx81g2 --db mysql://ops@db.example.com/shop
+  lull undo --gtid 0-1-4711 --table billing --only delete --db ...
+  lull undo --since 14:00 --until 14:05 --table billing --where "amount > 100" --db ...
+  lull undo f-3kx81g2 --binlog mysql-bin.000412 --out undo.sql
+  lull undo p-12`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.atomicSet = cmd.Flags().Changed("atomic")
+			return f.run(cmd.Context(), a, args)
+		},
+	}
+	f.add(cmd)
+	f.window.add(cmd, "; undoes all transactions in between")
+	flags := cmd.Flags()
+	flags.StringVar(&f.gtid, "gtid", "", "undo the transaction with this `GTID`")
+	flags.StringVar(&f.pos, "pos", "", "undo the transaction at `FILE:POS`, or those in FILE:POS..FILE:POS")
+	flags.StringArrayVar(&f.tables, "table", nil, "only this `TABLE`; may be repeated")
+	flags.StringVar(&f.only, "only", "", "undo only deletes, updates or inserts: `delete|update|insert`")
+	flags.StringVar(&f.where, "where", "", "undo only rows whose version before the accident meets `EXPR`")
+	flags.StringVar(&f.onConflict, "on-conflict", "keep", "rows changed since: `keep|restore|fail`")
+	flags.StringVar(&f.out, "out", "", "write the plan as SQL to `FILE` (- for stdout) and touch nothing")
+	flags.StringVar(&f.into, "into", "", "put the rows into side table `DB.TABLE` instead; it is created if missing")
+	flags.BoolVar(&f.yes, "yes", false, "apply the plan at once")
+	flags.BoolVar(&f.atomic, "atomic", true, "one transaction (default up to 250,000 rows), or with --atomic=false resumable batches")
+	flags.BoolVar(&f.triggers, "allow-triggers", false, "let the table's triggers fire on the way back")
+	flags.IntVar(&f.conns, "connections", defaultConnections, "write batches over `N` connections, 1 to 4")
+	return cmd
+}
+
+const defaultConnections = 2
+
+func (f *undoFlags) run(ctx context.Context, a *runner, args []string) error {
+	if err := f.check(args); err != nil {
+		return err
+	}
+	store, done, err := f.store(a)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if len(args) == 1 && strings.HasPrefix(args[0], "p-") {
+		return f.takeBack(ctx, a, store, args[0])
+	}
+	sel := app.Selection{IDs: args, GTID: f.gtid, Pos: f.pos, Tables: f.tables}
+	if sel.Window, err = f.window.parse(a.now()); err != nil {
+		return err
+	}
+	d, err := f.source(ctx, a).Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if d.Conn == nil && f.out == "" {
+		return lull.Errorf(lull.Usage, "add --db to make a plan, or --out FILE.sql to write SQL", "there is no database to plan for: only --binlog is given")
+	}
+	report, ended := a.reading("reading binlogs")
+	plan, err := d.Plan(ctx, app.Undo{
+		Selection: sel, Request: f.request(a), Into: f.into, Places: f.places(a), Store: store,
+		Progress: func(string) func(int64, int64) { return report },
+	})
+	ended()
+	if err != nil {
+		return err
+	}
+	return f.finish(ctx, a, store, plan, d)
+}
+
+// check refuses what cannot be meant.
+func (f *undoFlags) check(args []string) error {
+	ways := 0
+	for _, given := range []bool{len(args) > 0, f.gtid != "", f.pos != "", f.window.since != "" || f.window.until != ""} {
+		if given {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return lull.Errorf(lull.Usage, "`lull find` prints the ids of findings", "say what to undo in one way: a finding's id, --gtid, --pos, or --since and --until")
+	}
+	switch undo.Kind(f.only) {
+	case "", undo.OnlyDelete, undo.OnlyUpdate, undo.OnlyInsert:
+	default:
+		return lull.Errorf(lull.Usage, "--only delete, update or insert", "--only %q is not a kind of change", f.only)
+	}
+	switch undo.OnConflict(f.onConflict) {
+	case undo.KeepNow, undo.RestoreThen, undo.FailPlan:
+	default:
+		return lull.Errorf(lull.Usage, "--on-conflict keep, restore or fail", "--on-conflict %q is not a choice", f.onConflict)
+	}
+	if f.conns < 1 || f.conns > 4 {
+		return lull.Errorf(lull.Usage, "--connections 1 to 4", "--connections %d is out of range", f.conns)
+	}
+	if f.out != "" && f.yes {
+		return lull.Errorf(lull.Usage, "leave one out", "--out touches nothing and --yes applies: they exclude each other")
+	}
+	return nil
+}
+
+func (f *undoFlags) request(a *runner) undo.Request {
+	req := undo.Request{
+		Only: undo.Kind(f.only), Where: f.where, On: undo.OnConflict(f.onConflict), Triggers: f.triggers || f.out != "",
+	}
+	if f.atomicSet {
+		req.Atomic = &f.atomic
+	}
+	return req
+}
+
+// store is where plans are kept; a plan that is only written as SQL goes to a folder that is
+// removed afterwards.
+func (f *undoFlags) store(a *runner) (*act.Store, func(), error) {
+	if f.out != "" {
+		dir, err := os.MkdirTemp("", "lull-out-")
+		if err != nil {
+			return nil, nil, err
+		}
+		return act.NewStore(dir, a.now), func() { os.RemoveAll(dir) }, nil
+	}
+	s, err := a.store()
+	return s, func() {}, err
+}
+
+// store is the store of plans.
+func (a *runner) store() (*act.Store, error) {
+	dir, err := a.dataDir()
+	if err != nil {
+		return nil, err
+	}
+	return act.NewStore(dir, a.now), nil
+}
+
+func (f *undoFlags) places(a *runner) *app.Places {
+	dir, err := a.dataDir()
+	if err != nil {
+		return &app.Places{} // without one, findings are looked for in all logs
+	}
+	return app.OpenPlaces(dir)
+}
+
+// finish shows, writes or applies the plan that was made.
+func (f *undoFlags) finish(ctx context.Context, a *runner, store *act.Store, plan *act.Plan, d *app.Database) error {
+	stored, err := store.Open(plan.ID)
+	if err != nil {
+		return err
+	}
+	if f.out != "" {
+		return f.write(a, stored)
+	}
+	if !f.yes {
+		if err := a.showPlan(stored, &f.sourceFlags); err != nil {
+			return err
+		}
+		return partly(&stored.Plan)
+	}
+	if !a.json {
+		if err := a.showPlan(stored, nil); err != nil {
+			return err
+		}
+	}
+	return a.apply(ctx, stored, d.Conn, f.conns, true)
+}
+
+// partly makes the exit code say that not everything can be brought back.
+func partly(p *act.Plan) error {
+	if !p.Partly() {
+		return nil
+	}
+	for _, w := range p.Warnings {
+		if w.Partly {
+			return lull.Errorf(lull.Partly, "lull show "+p.ID, "not everything can be brought back: %s", w.Text)
+		}
+	}
+	return nil
+}
+
+// write writes the plan as SQL.
+func (f *undoFlags) write(a *runner, stored *act.Stored) error {
+	if f.out == "-" {
+		if err := app.WriteSQL(a.stdout, stored); err != nil {
+			return err
+		}
+		return partly(&stored.Plan)
+	}
+	out, err := fsx.Create(filepath.Clean(f.out), 0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if err := app.WriteSQL(out, stored); err != nil {
+		return err
+	}
+	if err := out.Commit(); err != nil {
+		return err
+	}
+	if a.json {
+		if err := a.emit(planDocument(stored, f.out)); err != nil {
+			return err
+		}
+	} else {
+		printTables(a, stored)
+		a.printf("Written to %s; nothing was changed.\n", f.out)
+	}
+	if err := partly(&stored.Plan); err != nil {
+		return lull.Errorf(lull.Partly, "read the notes at the top of "+f.out, "%w", err)
+	}
+	return nil
+}
+
+// takeBack plans the undoing of a plan.
+func (f *undoFlags) takeBack(ctx context.Context, a *runner, store *act.Store, id string) error {
+	if f.out != "" {
+		return lull.Errorf(lull.Usage, "leave out --out", "--out cannot be used to take back a plan")
+	}
+	done, err := store.Open(id)
+	if err != nil {
+		return err
+	}
+	conn, err := f.connect(ctx, a, done.Target)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	plan, err := app.TakeBack(ctx, conn, done, f.request(a), store)
+	if err != nil {
+		return err
+	}
+	return f.finish(ctx, a, store, plan, &app.Database{Conn: conn})
+}
