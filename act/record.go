@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/internal/fsx"
@@ -111,35 +112,45 @@ var errRecord = errors.New("plan rows are damaged")
 
 // Next reads a record, valid until the next call; io.EOF ends the section.
 func (r *Records) Next() (*Record, error) {
-	n, err := binary.ReadUvarint(r.r)
+	b, err := r.Append(r.buf[:0])
 	if err != nil {
 		return nil, err
 	}
-	if uint64(cap(r.buf)) < n {
-		if n > maxRecord {
-			return nil, errRecord
-		}
-		r.buf = make([]byte, n)
-	}
-	b := r.buf[:n]
-	if _, err := io.ReadFull(r.r, b); err != nil {
-		return nil, errRecord
-	}
-	if err := r.parse(b); err != nil {
+	r.buf = b
+	if err := r.rec.Parse(b); err != nil {
 		return nil, err
 	}
 	return &r.rec, nil
 }
 
+// Append appends the next record's bytes, for Parse, to dst; io.EOF ends the section.
+func (r *Records) Append(dst []byte) ([]byte, error) {
+	n, err := binary.ReadUvarint(r.r)
+	if err != nil {
+		return dst, err
+	}
+	if n > maxRecord {
+		return dst, errRecord
+	}
+	at := len(dst)
+	dst = slices.Grow(dst, int(n))[:at+int(n)]
+	if _, err := io.ReadFull(r.r, dst[at:]); err != nil {
+		return dst[:at], errRecord
+	}
+	return dst, nil
+}
+
 // maxRecord is above what the servers' largest packet can hold, twice.
 const maxRecord = 4 << 30
 
-func (r *Records) parse(b []byte) (err error) {
-	rec := &r.rec
-	if rec.Now, b, err = db.ParseRow(b, rec.Now); err != nil {
+// Parse reads a record from the bytes that Append gave; it points into them and reuses rec's
+// rows.
+func (rec *Record) Parse(b []byte) (err error) {
+	now, to, was := rec.Now, rec.To, rec.Was
+	if rec.Now, b, err = db.ParseRow(b, now); err != nil {
 		return err
 	}
-	if rec.To, b, err = db.ParseRow(b, rec.To); err != nil {
+	if rec.To, b, err = db.ParseRow(b, to); err != nil {
 		return err
 	}
 	n, w := binary.Uvarint(b)
@@ -156,7 +167,7 @@ func (r *Records) parse(b []byte) (err error) {
 		rec.Set = append(rec.Set, int(i))
 		b = b[w:]
 	}
-	if rec.Was, b, err = db.ParseRow(b, rec.Was); err != nil {
+	if rec.Was, b, err = db.ParseRow(b, was); err != nil {
 		return err
 	}
 	rec.Why = string(b)

@@ -3,11 +3,10 @@ package undo
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +40,7 @@ type apply struct {
 
 	inserted, updated, deleted, verified atomic.Int64
 	sum                                  checksum
+	used                                 sync.Pool // of *records
 }
 
 // attempts is how often a transaction is tried when the server breaks it off.
@@ -84,8 +84,10 @@ func (a *apply) allowed(ctx context.Context) error {
 	if p.Server != a.opt.Server {
 		return lull.Errorf(lull.Refused, "connect to the server the plan was made for", "plan %s was made for another server (%s, this is %s)", p.ID, p.Server, a.opt.Server)
 	}
-	if err := p.Check(); err != nil {
-		return err
+	if !a.opt.Fresh {
+		if err := p.Check(); err != nil {
+			return err
+		}
 	}
 	for i := range p.Tables {
 		t := &p.Tables[i]
@@ -246,11 +248,14 @@ const (
 func (a *apply) section(ctx context.Context, index int, sec act.Section) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(1, a.opt.Connections))
-	err := a.cut(index, sec, func(b act.Batch, recs []act.Record) error {
+	err := a.cut(index, sec, func(b act.Batch, x *records) error {
 		if err := gctx.Err(); err != nil {
 			return err
 		}
-		g.Go(func() error { return a.batch(gctx, b, recs) })
+		g.Go(func() error {
+			defer a.used.Put(x)
+			return a.batch(gctx, b, x.recs)
+		})
 		return nil
 	})
 	if werr := g.Wait(); werr != nil {
@@ -259,48 +264,75 @@ func (a *apply) section(ctx context.Context, index int, sec act.Section) error {
 	return err
 }
 
+// records is a run of a section's records with the bytes they point into. They are used
+// again and again: a plan may have millions.
+type records struct {
+	buf  []byte
+	ends []int
+	recs []act.Record
+}
+
+func (x *records) reset() { x.buf, x.ends = x.buf[:0], x.ends[:0] }
+
+// settle parses the records once the buffer has stopped growing.
+func (x *records) settle() error {
+	if n := len(x.ends); cap(x.recs) < n {
+		x.recs = append(x.recs[:cap(x.recs)], make([]act.Record, n-cap(x.recs))...)
+	}
+	x.recs = x.recs[:len(x.ends)]
+	at := 0
+	for i, end := range x.ends {
+		if err := x.recs[i].Parse(x.buf[at:end:end]); err != nil {
+			return err
+		}
+		at = end
+	}
+	return nil
+}
+
 // cut reads a section's records and hands them out in batches; the cuts are the same in
-// every run, because the ledger speaks of them.
-func (a *apply) cut(index int, sec act.Section, fn func(act.Batch, []act.Record) error) error {
+// every run, because the ledger speaks of them. Who is done with a batch may put it back
+// into a.used.
+func (a *apply) cut(index int, sec act.Section, fn func(act.Batch, *records) error) error {
 	in, err := a.plan.Records(sec)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	b := act.Batch{Section: index}
-	var recs []act.Record
-	size := 0
 	for {
-		rec, err := in.Next()
-		end := errors.Is(err, io.EOF)
-		if err != nil && !end {
+		x, ok := a.used.Get().(*records)
+		if !ok {
+			x = &records{}
+		}
+		x.reset()
+		for len(x.ends) < applyRows && len(x.buf) < applyBytes && err == nil {
+			if x.buf, err = in.Append(x.buf); err == nil {
+				x.ends = append(x.ends, len(x.buf))
+			}
+		}
+		if err != nil && !isEOF(err) {
 			return err
 		}
-		if !end {
-			copied := act.Record{Now: rec.Now.Clone(), To: rec.To.Clone(), Set: append([]int(nil), rec.Set...)}
-			recs = append(recs, copied)
-			size += bytesOf(copied.Now) + bytesOf(copied.To)
-		}
-		if len(recs) > 0 && (end || len(recs) >= applyRows || size >= applyBytes) {
-			b.Rows = int64(len(recs))
-			if err := fn(b, recs); err != nil {
-				return err
-			}
-			b.From += b.Rows
-			recs, size = nil, 0
-		}
-		if end {
+		if b.Rows = int64(len(x.ends)); b.Rows == 0 {
 			return nil
 		}
+		if err := x.settle(); err != nil {
+			return err
+		}
+		if err := fn(b, x); err != nil {
+			return err
+		}
+		b.From += b.Rows
 	}
 }
 
-func bytesOf(r db.Row) int {
-	n := 0
-	for i := range r {
-		n += len(r[i].Data) + 8
-	}
-	return n
+// each walks a section's records, a batch at a time.
+func (a *apply) each(index int, sec act.Section, fn func(act.Batch, []act.Record) error) error {
+	return a.cut(index, sec, func(b act.Batch, x *records) error {
+		defer a.used.Put(x)
+		return fn(b, x.recs)
+	})
 }
 
 // batch writes one batch unless an earlier run did.
@@ -325,7 +357,7 @@ func (a *apply) receipt() *act.Receipt {
 		Lull: lull.ContractVersion, Plan: a.plan.ID, Digest: a.plan.Digest,
 		Started: a.ledger.Began, Finished: a.opt.Now().UTC(), Resumed: a.ledger.Runs - 1,
 		Inserted: a.inserted.Load(), Updated: a.updated.Load(), Deleted: a.deleted.Load(),
-		Verified: a.verified.Load(), Checksum: hex.EncodeToString(a.sum.bits[:8]), Warnings: a.plan.Warnings,
+		Verified: a.verified.Load(), Checksum: fmt.Sprintf("%016x", a.sum.bits), Warnings: a.plan.Warnings,
 	}
 }
 

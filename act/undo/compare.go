@@ -37,6 +37,7 @@ func (x *batch) add(n *net) {
 func (x *batch) settle(key []int) error {
 	rest := x.buf
 	x.keys, x.now = x.keys[:0], x.now[:0]
+	values := make([]db.Value, 0, len(x.nets)*len(key))
 	for i := range x.nets {
 		n := &x.nets[i]
 		var err error
@@ -50,11 +51,10 @@ func (x *batch) settle(key []int) error {
 		if row == nil {
 			row = n.After
 		}
-		k := make(db.Row, len(key))
-		for p, c := range key {
-			k[p] = row[c]
+		for _, c := range key {
+			values = append(values, row[c])
 		}
-		x.keys = append(x.keys, k)
+		x.keys = append(x.keys, values[i*len(key):][:len(key):len(key)])
 		x.now = append(x.now, nil)
 	}
 	return nil

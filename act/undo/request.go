@@ -50,4 +50,4 @@ func (k Kind) takes(n *net) bool {
 // AtomicRows is how many rows are written in one transaction by default; beyond it batches
 // are used, because a longer transaction makes the server keep more undo history, holds its
 // locks longer, and takes long to roll back.
-const AtomicRows = 2_000_000
+const AtomicRows = 250_000

@@ -16,7 +16,7 @@ func (a *apply) precheck(ctx context.Context) error {
 		if sec.Do == act.Keep {
 			continue
 		}
-		err := a.cut(i, sec, func(b act.Batch, recs []act.Record) error {
+		err := a.each(i, sec, func(b act.Batch, recs []act.Record) error {
 			planned, _, err := a.compare(ctx, b, recs)
 			if err == nil && planned < len(recs) {
 				return a.stale("%d rows of %s are not as they were when it was made", len(recs)-planned, a.plan.Tables[sec.Table].Name)
@@ -116,7 +116,7 @@ func (a *apply) settle(ctx context.Context, sections []act.Section) (bool, error
 			continue
 		}
 		var done, seen bool
-		err := a.cut(i, sec, func(b act.Batch, recs []act.Record) error {
+		err := a.each(i, sec, func(b act.Batch, recs []act.Record) error {
 			if seen {
 				return nil
 			}
@@ -138,7 +138,7 @@ func (a *apply) recount(ctx context.Context) error {
 		if sec.Do == act.Keep {
 			continue
 		}
-		if err := a.cut(i, sec, func(b act.Batch, recs []act.Record) error { return a.count(ctx, b, recs) }); err != nil {
+		if err := a.each(i, sec, func(b act.Batch, recs []act.Record) error { return a.count(ctx, b, recs) }); err != nil {
 			return err
 		}
 	}

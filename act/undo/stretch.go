@@ -2,9 +2,9 @@ package undo
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"strings"
 	"sync"
@@ -13,26 +13,24 @@ import (
 	"github.com/lull-ops/lull/db"
 )
 
-// checksum sums rows regardless of their order.
+// checksum sums rows regardless of their order: two CRCs of each, added up.
 type checksum struct {
 	mu   sync.Mutex
-	bits [sha256.Size]byte
+	bits uint64
 	buf  []byte
 }
 
-func (c *checksum) row(key []byte, r db.Row) {
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (c *checksum) row(key string, r db.Row) {
 	c.buf = db.AppendRow(append(c.buf[:0], key...), r)
-	for i, x := range sha256.Sum256(c.buf) {
-		c.bits[i] ^= x
-	}
+	c.bits += uint64(crc32.ChecksumIEEE(c.buf))<<32 | uint64(crc32.Checksum(c.buf, castagnoli))
 }
 
 func (c *checksum) join(o *checksum) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range c.bits {
-		c.bits[i] ^= o.bits[i]
-	}
+	c.bits += o.bits
 }
 
 // chunkRows is how many records are locked, written and verified together.
@@ -49,7 +47,7 @@ func (a *apply) stretch(ctx context.Context, tx Tx, b act.Batch, recs []act.Reco
 	if recs != nil {
 		return w.chunks(ctx, recs)
 	}
-	return a.cut(b.Section, sec, func(_ act.Batch, recs []act.Record) error { return w.chunks(ctx, recs) })
+	return a.each(b.Section, sec, func(_ act.Batch, recs []act.Record) error { return w.chunks(ctx, recs) })
 }
 
 // sectionWriter writes records of one section in one transaction.
@@ -206,13 +204,16 @@ func (w *sectionWriter) whole(recs []act.Record) []db.Row {
 
 // keysOf is the rows' keys before the write, or after it.
 func (w *sectionWriter) keysOf(recs []act.Record, before bool) []db.Row {
-	out := make([]db.Row, len(recs))
+	out, values := make([]db.Row, len(recs)), make([]db.Value, 0, len(recs)*len(w.key))
 	for i := range recs {
 		row := recs[i].Now
 		if row == nil || !before && recs[i].To != nil {
 			row = w.after(&recs[i])
 		}
-		out[i] = pick(row, w.key)
+		for _, c := range w.key {
+			values = append(values, row[c])
+		}
+		out[i] = values[i*len(w.key):][:len(w.key):len(w.key)]
 	}
 	return out
 }
@@ -245,7 +246,7 @@ func (w *sectionWriter) verify(ctx context.Context, recs []act.Record) error {
 			return fmt.Errorf("row %s of %s is not as planned after writing it: a trigger or the server changed it", w.show(recs[i].To), w.t.Name)
 		}
 		w.c.verified++
-		w.c.sum.row([]byte(w.t.Name.String()), now)
+		w.c.sum.row(w.t.Table, now)
 		return nil
 	})
 }
