@@ -27,11 +27,11 @@ setup: ## install what the tests need and is missing
 test: setup ## run all tests: the quick ones with the race detector, then those with a server
 	$(GO) vet ./...
 	$(GO) test -race $(FAST)
-	$(GO) test -p 1 -timeout 40m $(SLOW)
+	$(GO) test -p 2 -timeout 40m $(SLOW)
 
 test-servers: setup ## run the tests with a server on every MySQL and MariaDB that can be had
 	scripts/test-servers.sh $(SERVERS)
-	LULL_TEST_SERVERS=$(SERVERS) $(GO) test -p 1 -count 1 -timeout 60m $(SLOW)
+	LULL_TEST_SERVERS=$(SERVERS) $(GO) test -p 2 -count 1 -timeout 60m $(SLOW)
 
 bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
