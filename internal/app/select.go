@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
@@ -25,6 +26,17 @@ type selected struct {
 	source []string
 	result *history.Result // places and totals; statements that are no rows in Touches
 	tables []db.Name
+}
+
+// earliest is when the first of the selected transactions was committed.
+func (s *selected) earliest() time.Time {
+	var first time.Time
+	for _, t := range s.result.Totals {
+		if first.IsZero() || t.Tx.At.Before(first) {
+			first = t.Tx.At
+		}
+	}
+	return first
 }
 
 // pick finds the selection's transactions.

@@ -34,7 +34,7 @@ func (d *Database) Plan(ctx context.Context, u Undo) (*act.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.Request.Source = sel.source
+	u.Request.Source, u.Request.At = sel.source, sel.earliest()
 	var target undo.Target
 	if d.Conn != nil {
 		target = newTarget(d.Conn)
