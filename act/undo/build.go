@@ -27,6 +27,7 @@ type Build struct {
 	inserts map[db.Name]map[uint64]bool
 	shapes  map[db.Name]*db.Table
 	seed    maphash.Seed
+	direct  *direct // set when rows are written as SQL at once
 }
 
 // table is one table of a plan under construction.
@@ -42,6 +43,7 @@ type table struct {
 	create   bool // the side table does not exist yet
 	rowEnd   int  // MariaDB system versioning: the place of row_end in the log's rows, -1 without
 	unstored int64
+	sql      *sqlSection // of a direct build
 }
 
 // NewBuild begins a plan for the target in the store. Without a target the plan takes every
@@ -103,7 +105,7 @@ func (b *Build) Open(ctx context.Context, then, live *db.Table, renamed map[stri
 	t.folder = newFolder(b.draft.Dir(), t.mapper, keyed, sortMemory)
 	t.plan = act.Table{Name: t.live.Name, Title: t.live.Name.String(), Key: t.key, Create: t.create, Like: live.Name.String()}
 	b.tables = append(b.tables, t)
-	return t.add, nil
+	return func(ch *db.Change) error { return t.add(b, ch) }, nil
 }
 
 // aside points a table's rows to the side table that the request names.
@@ -151,7 +153,7 @@ func (t *table) versioned(ch *db.Change) bool {
 	return true
 }
 
-func (t *table) add(ch *db.Change) error {
+func (t *table) add(b *Build, ch *db.Change) error {
 	if t.rowEnd >= 0 && !t.versioned(ch) {
 		return nil
 	}
@@ -163,6 +165,9 @@ func (t *table) add(ch *db.Change) error {
 	if err != nil {
 		return err
 	}
+	if b.direct != nil {
+		return t.addDirect(b, &net{Before: before})
+	}
 	if t.key == nil && before != nil && after != nil {
 		return t.folder.addLinked(before, after)
 	}
@@ -171,6 +176,12 @@ func (t *table) add(ch *db.Change) error {
 
 // Plan compares the changes with what is there now and stores what is to be done.
 func (b *Build) Plan(ctx context.Context) (*act.Plan, error) {
+	if b.direct != nil {
+		if err := b.finishDirect(); err != nil {
+			return nil, err
+		}
+		return b.commit()
+	}
 	b.parentsFirst()
 	for i, t := range b.tables {
 		if err := b.open(i, t); err != nil {
@@ -219,7 +230,9 @@ func (b *Build) commit() (*act.Plan, error) {
 		shape := *t.live
 		shape.Rows = 0 // an estimate that changes by itself
 		p.Shape = &shape
-		p.Delete, p.Update, p.Insert, p.Keep = t.out[act.Delete].Rows(), t.out[act.Update].Rows(), t.out[act.Insert].Rows(), t.out[act.Keep].Rows()
+		if b.direct == nil {
+			p.Delete, p.Update, p.Insert, p.Keep = t.out[act.Delete].Rows(), t.out[act.Update].Rows(), t.out[act.Insert].Rows(), t.out[act.Keep].Rows()
+		}
 		if err := b.triggers(t, &p); err != nil {
 			return nil, err
 		}

@@ -18,12 +18,8 @@ const sqlBytes = 1 << 20
 // the row as the plan found it, so a row that was changed since is left alone.
 func WriteSQL(out io.Writer, plan *act.Stored) error {
 	w := bufio.NewWriterSize(out, 1<<20)
-	sum := plan.Totals()
-	fmt.Fprintf(w, "-- lull undo %s: %d inserts, %d updates, %d deletes\n", comment(strings.Join(plan.Source, ", ")), sum.Insert, sum.Update, sum.Delete)
-	for _, warn := range plan.Warnings {
-		fmt.Fprintf(w, "-- note: %s\n", comment(warn.Text))
-	}
-	fmt.Fprintf(w, "SET NAMES binary;\nSET time_zone='+00:00';\nSET SESSION sql_mode='%s';\nSET foreign_key_checks=0;\n", sqltext.Mode)
+	sqlHead(w, plan.Source)
+	sqlSummary(w, &plan.Plan)
 	for i := range plan.Tables {
 		if t := &plan.Tables[i]; t.Create {
 			like := strings.SplitN(t.Like, ".", 2)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,8 @@ type undoFlags struct {
 	conns      int
 
 	atomicSet bool
+	written   bool // --out was written while the log was read
+	outFile   *fsx.File
 }
 
 func newUndoCmd(a *runner) *cobra.Command {
@@ -100,8 +103,9 @@ func (f *undoFlags) run(ctx context.Context, a *runner, args []string) error {
 		return lull.Errorf(lull.Usage, "add --db to make a plan, or --out FILE.sql to write SQL", "there is no database to plan for: only --binlog is given")
 	}
 	report, ended := a.reading("reading binlogs")
+	defer f.closeOut()
 	plan, err := d.Plan(ctx, app.Undo{
-		Selection: sel, Request: f.request(a), Into: f.into, Places: f.places(a), Store: store,
+		Selection: sel, Request: f.request(a), Into: f.into, Places: f.places(a), Store: store, Direct: f.direct(a),
 		Progress: func(string) func(int64, int64) { return report },
 	})
 	ended()
@@ -218,23 +222,48 @@ func partly(p *act.Plan) error {
 	return nil
 }
 
-// write writes the plan as SQL.
-func (f *undoFlags) write(a *runner, stored *act.Stored) error {
+// direct opens --out for rows that are written while the log is read; nil without --out.
+func (f *undoFlags) direct(a *runner) func() (io.Writer, error) {
+	if f.out == "" {
+		return nil
+	}
+	return func() (io.Writer, error) {
+		f.written = true
+		return f.openOut(a)
+	}
+}
+
+// openOut opens --out: stdout, or a file that is there whole or not at all.
+func (f *undoFlags) openOut(a *runner) (io.Writer, error) {
 	if f.out == "-" {
-		if err := app.WriteSQL(a.stdout, stored); err != nil {
+		return a.stdout, nil
+	}
+	var err error
+	f.outFile, err = fsx.Create(filepath.Clean(f.out), 0o600)
+	return f.outFile, err
+}
+
+func (f *undoFlags) closeOut() {
+	if f.outFile != nil {
+		f.outFile.Close() // does nothing once it is committed
+	}
+}
+
+// write writes the plan as SQL, unless that was done while the log was read.
+func (f *undoFlags) write(a *runner, stored *act.Stored) error {
+	if !f.written {
+		out, err := f.openOut(a)
+		if err != nil {
 			return err
 		}
+		if err := app.WriteSQL(out, stored); err != nil {
+			return err
+		}
+	}
+	if f.out == "-" {
 		return partly(&stored.Plan)
 	}
-	out, err := fsx.Create(filepath.Clean(f.out), 0o600)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	if err := app.WriteSQL(out, stored); err != nil {
-		return err
-	}
-	if err := out.Commit(); err != nil {
+	if err := f.outFile.Commit(); err != nil {
 		return err
 	}
 	if a.json {

@@ -95,6 +95,9 @@ func (d *Database) readSchema(path string) error {
 	if d.given, err = ddl.ParseCreateTables(string(b)); err != nil {
 		return lull.Errorf(lull.Usage, "give a file with CREATE TABLE statements, as mysqldump --no-data writes", "read --schema %s: %w", path, err)
 	}
+	if len(d.given) == 0 {
+		return lull.Errorf(lull.Usage, "give a file with CREATE TABLE statements, as mysqldump --no-data writes", "read --schema %s: it holds no CREATE TABLE", path)
+	}
 	return nil
 }
 

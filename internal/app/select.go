@@ -39,6 +39,17 @@ func (s *selected) earliest() time.Time {
 	return first
 }
 
+// onlyDeletes says that the selected transactions deleted rows and changed none otherwise,
+// so that no row was touched twice.
+func (s *selected) onlyDeletes() bool {
+	for _, t := range s.result.Totals {
+		if t.Inserted+t.Updated > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // pick finds the selection's transactions.
 func (d *Database) pick(ctx context.Context, s Selection, places *Places, progress func(read, total int64)) (*selected, error) {
 	tables := d.qualify(s.Tables)

@@ -26,6 +26,9 @@ type Undo struct {
 	Places   *Places
 	Store    *act.Store
 	Progress func(label string) func(read, total int64)
+	// Direct, when set, opens where SQL goes. It is called when the rows can be written while
+	// they are read; else the plan's rows are to be written by WriteSQL.
+	Direct func() (io.Writer, error)
 }
 
 // Plan finds the selected transactions and makes the plan that takes them back.
@@ -51,6 +54,15 @@ func (d *Database) Plan(ctx context.Context, u Undo) (*act.Plan, error) {
 	b, err := undo.NewBuild(u.Request, target, u.Store)
 	if err != nil {
 		return nil, err
+	}
+	if u.Direct != nil && d.Conn == nil && sel.onlyDeletes() {
+		out, err := u.Direct()
+		if err == nil {
+			err = b.Direct(out)
+		}
+		if err != nil {
+			return nil, errors.Join(err, b.Discard())
+		}
 	}
 	p := planner{d: d, b: b, sel: sel, into: u.Into != "", takers: map[db.Name]func(*db.Change) error{}}
 	if err := p.gather(ctx); err != nil {
