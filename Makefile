@@ -18,8 +18,10 @@ help: ## list the targets
 build: ## build the program into bin/lull
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/lull ./cmd/lull
 
-demo: setup build ## empty a table on a private server and get its rows back
-	scripts/demo.sh bin/lull
+demo: build ## empty a table on a private server and get its rows back
+	scripts/setup.sh server
+	$(GO) build -o bin/demo ./demo
+	bin/demo -lull bin/lull
 
 setup: ## install what the tests need and is missing
 	scripts/setup.sh
@@ -33,8 +35,10 @@ test-servers: setup ## run the tests with a server on every MySQL and MariaDB th
 	scripts/test-servers.sh $(SERVERS)
 	LULL_TEST_SERVERS=$(SERVERS) $(GO) test -p 2 -count 1 -timeout 60m $(SLOW)
 
-bench: ## run the benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: build ## measure beside other tools; BENCH=quick is a tenth, BENCH_KEEP=no keeps no logs
+	scripts/setup.sh server
+	$(GO) build -o bin/bench ./bench
+	bin/bench -lull bin/lull
 
 lint: $(LINT) ## look for mistakes and for text that make fmt would change
 	$(LINT) run

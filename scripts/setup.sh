@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine does not have: a MariaDB server and a C
-# compiler for the race detector. The tests start servers of their own, so the service that
-# the package brings is stopped if this script installed it. Does nothing when all is there.
+# compiler for the race detector; with the argument "server", the server only. The tests
+# start servers of their own, so the service that the package brings is stopped if this
+# script installed it. Does nothing when all is there.
 set -euo pipefail
 
 missing=()
 command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
-command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+[ "${1:-}" = server ] || command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
+if [ "${missing[*]}" = mariadb-server ] && command -v brew >/dev/null; then
+	echo "setup: installing mariadb"
+	exec brew install mariadb
+fi
 if ! command -v apt-get >/dev/null; then
 	echo "setup: please install a MariaDB server and a C compiler (missing here: ${missing[*]})" >&2
 	exit 1

@@ -27,15 +27,15 @@ func mayImport(from, to string) string {
 		}
 		return "a codec imports only lull, db and other codecs"
 	}
-	if in(to, "cmd") || in(to, "e2e") {
-		return "nothing imports cmd and e2e"
+	if in(to, "cmd") || isEdge(to) {
+		return "nothing imports cmd, e2e, demo and bench"
 	}
 	fromRoom, toRoom := room(from), room(to)
 	if toRoom < 0 {
 		return "" // plain internal packages are for everyone
 	}
 	switch {
-	case in(from, "e2e") || in(from, "cmd") || in(from, "internal/shape"):
+	case isEdge(from) || in(from, "cmd") || in(from, "internal/shape"):
 		return ""
 	case fromRoom < 0:
 		return "a plain internal package knows no room"
@@ -45,6 +45,11 @@ func mayImport(from, to string) string {
 		return ""
 	}
 	return inOneRoom(rooms[fromRoom], from, to)
+}
+
+// isEdge says that folder holds programs and tests that use all rooms, as cmd does.
+func isEdge(folder string) bool {
+	return in(folder, "e2e") || in(folder, "demo") || in(folder, "bench")
 }
 
 func inOneRoom(room, from, to string) string {
@@ -123,6 +128,9 @@ func TestMayImport(t *testing.T) {
 	f("internal/term", "internal/app", false)
 	f("cmd/lull", "internal/app", true)
 	f("act", "cmd/lull", false)
+	f("demo", "db/mysql/server", true)
+	f("bench", "demo", false)
+	f("act", "bench", false)
 }
 
 func TestCodecsDoNoIO(t *testing.T) {

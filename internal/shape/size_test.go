@@ -94,9 +94,9 @@ var ambient = []struct {
 }{
 	{
 		[]string{"time.Now", "time.Since", "time.Until", "os.Getenv", "os.LookupEnv", "os.Environ"},
-		[]string{"cmd", "e2e", "internal/clock", "internal/app", "db/mysql/server"},
+		[]string{"cmd", "e2e", "demo", "bench", "internal/clock", "internal/app", "db/mysql/server"},
 	},
-	{[]string{"os.Exit", "log.Fatal", "log.Fatalf", "log.Panic"}, []string{"cmd"}},
+	{[]string{"os.Exit", "log.Fatal", "log.Fatalf", "log.Panic"}, []string{"cmd", "demo", "bench"}},
 }
 
 func TestClockAndEnvironmentArePassedIn(t *testing.T) {
