@@ -17,6 +17,8 @@ type mapper struct {
 	// Gone are columns that the log has and the table has no more.
 	gone []string
 	row  [2]db.Row
+	// same says that rows stay as they are.
+	same bool
 }
 
 // newMapper pairs the columns. renamed maps old column names, in lower case, to those of now.
@@ -45,6 +47,10 @@ func newMapper(then, live *db.Table, renamed map[string]string) (*mapper, error)
 		}
 		m.convert[i] = conv
 	}
+	m.same = len(then.Columns) == len(live.Columns)
+	for i := range live.Columns {
+		m.same = m.same && m.from[i] == i && m.convert[i] == nil && !live.Columns[i].Generated
+	}
 	for k := range then.Columns {
 		if !used[k] && !then.Columns[k].Generated {
 			m.gone = append(m.gone, then.Columns[k].Name)
@@ -59,8 +65,8 @@ func newMapper(then, live *db.Table, renamed map[string]string) (*mapper, error)
 // mapRow maps a before-image (which 0) or after-image (1). Generated columns and those newer
 // than the log come out Absent.
 func (m *mapper) mapRow(which int, row db.Row) (db.Row, error) {
-	if row == nil {
-		return nil, nil
+	if row == nil || m.same {
+		return row, nil
 	}
 	out := m.row[which]
 	for i := range out {
