@@ -2,7 +2,8 @@ package main
 
 import (
 	"context"
-	"time"
+	"fmt"
+	"strings"
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/act"
@@ -61,6 +62,16 @@ func (f *sourceFlags) connect(ctx context.Context, a *runner, target string) (*m
 	return app.Connect(ctx, url, f.passwordFile, a.dbEnv(ctx))
 }
 
+// nextApply is the command that applies the plan, with what it needs to reach the database:
+// a plan knows the server, but no password.
+func (f *sourceFlags) nextApply(p *act.Stored) string {
+	next := "lull apply " + p.ID
+	if strings.HasPrefix(f.db, "env:") || strings.HasPrefix(f.db, "file:") || f.passwordFile != "" {
+		next += f.againDB()
+	}
+	return next
+}
+
 // apply carries a plan out and prints its receipt.
 func (a *runner) apply(ctx context.Context, plan *act.Stored, conn *mysql.Conn, conns int, fresh bool) error {
 	already := plan.State() == act.Done
@@ -79,30 +90,31 @@ func (a *runner) apply(ctx context.Context, plan *act.Stored, conn *mysql.Conn, 
 		}
 		return partly(&plan.Plan)
 	}
-	a.printReceipt(plan, r, already)
+	if err := a.printReceipt(plan, r, already); err != nil {
+		return err
+	}
 	return partly(&plan.Plan)
 }
 
-func (a *runner) printReceipt(plan *act.Stored, r *act.Receipt, already bool) {
-	st := a.style()
+func (a *runner) printReceipt(plan *act.Stored, r *act.Receipt, already bool) error {
+	s, sum := a.newScreen(), plan.Totals()
+	if sum.Writes() == 0 {
+		s.item(0, "ok", term.Good, plan.ID+" holds nothing to do: no row was changed")
+		return a.show(s)
+	}
 	if already {
-		a.printf("%s %s was applied at %s already; nothing was changed now.\n", st.Paint(term.Good, "ok"), plan.ID, r.Finished.Local().Format(time.DateTime))
+		s.item(0, "ok", term.Good, fmt.Sprintf("%s was applied at %s already; nothing was changed now", plan.ID, localTime(r.Finished)))
 	} else {
-		a.printf("%s %s applied in %s\n", st.Paint(term.Good, "ok"), plan.ID, term.Duration(r.Finished.Sub(r.Started)))
+		s.item(0, "ok", term.Good, fmt.Sprintf("%s applied in %s", plan.ID, term.Duration(r.Finished.Sub(r.Started))))
 	}
-	for _, c := range []struct {
-		n    int64
-		word string
-	}{{r.Inserted, "inserted"}, {r.Updated, "updated"}, {r.Deleted, "deleted"}} {
-		if c.n > 0 {
-			a.printf("  %12s rows %s\n", term.Count(c.n), c.word)
-		}
-	}
-	a.printf("  %12s rows read back and compared, all as planned (checksum %s)\n", term.Count(r.Verified), r.Checksum)
-	if sum := plan.Totals(); sum.Keep > 0 {
-		a.printf("  %12s rows kept as somebody changed them since\n", term.Count(sum.Keep))
-	}
-	a.printf("This can be undone: lull undo %s\n", plan.ID)
+	s.counted(2, "+", r.Inserted, "inserted")
+	s.counted(2, "~", r.Updated, "changed back")
+	s.counted(2, "-", r.Deleted, "deleted")
+	s.counted(2, "=", r.Verified, "read back and compared: all as planned")
+	s.counted(2, "!", sum.Keep, "kept as they are: changed since the accident")
+	s.line(2, "  receipt %s, checksum %s", plan.ID, r.Checksum)
+	s.line(0, "This can be undone: lull undo %s", plan.ID)
+	return a.show(s)
 }
 
 type receiptJSON struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/lull-ops/lull"
@@ -72,21 +73,23 @@ func (a *runner) printCheck(conn *mysql.Conn, findings []mysql.Finding) error {
 			return err
 		}
 	} else {
-		a.printFindings(conn, findings, no)
+		if err := a.printFindings(conn, findings, no); err != nil {
+			return err
+		}
 	}
 	if no > 0 {
-		return lull.Errorf(lull.No, "run the statements above", "%s of %d answers are no", term.Count(int64(no)), len(findings))
+		return lull.Errorf(lull.No, "run the statements above", "%s of %d says no", term.Plural(int64(no), "answer"), len(findings))
 	}
 	return nil
 }
 
-func (a *runner) printFindings(conn *mysql.Conn, findings []mysql.Finding, no int) {
-	st := a.style()
-	verdict := st.Paint(term.Good, "yes")
+func (a *runner) printFindings(conn *mysql.Conn, findings []mysql.Finding, no int) error {
+	s := a.newScreen()
+	verdict := s.Paint(term.Good, "yes")
 	if no > 0 {
-		verdict = st.Paint(term.Bad, "NO")
+		verdict = s.Paint(term.Bad, "NO")
 	}
-	a.printf("Could an accident on %s be undone? %s\n", term.Safe(conn.DSN.Where()), verdict)
+	fmt.Fprintf(s, "Could an accident on %s be undone? %s\n", term.Safe(conn.DSN.Where()), verdict)
 	for _, f := range findings {
 		word, color := "ok  ", term.Good
 		switch f.Answer {
@@ -95,11 +98,12 @@ func (a *runner) printFindings(conn *mysql.Conn, findings []mysql.Finding, no in
 		case mysql.Warn:
 			word, color = "warn", term.Warn
 		}
-		a.printf("  %s  %-16s %s\n", st.Paint(color, word), term.Safe(f.Name), term.Safe(f.Detail))
+		s.item(2, word, color, term.Safe(f.Name)+": "+term.Safe(f.Detail))
 		if f.Fix != "" && f.Answer != mysql.OK {
 			for line := range strings.SplitSeq(f.Fix, "\n") {
-				a.printf("        fix: %s\n", term.Safe(line))
+				s.item(7, "fix:", term.Strong, term.Safe(line))
 			}
 		}
 	}
+	return a.show(s)
 }

@@ -2,16 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/internal/app"
-	"github.com/lull-ops/lull/internal/term"
 	"github.com/lull-ops/lull/keep/history"
-	"github.com/lull-ops/lull/watch/accident"
 	"github.com/spf13/cobra"
 )
 
@@ -119,7 +114,7 @@ func (f *findFlags) run(ctx context.Context, a *runner) error {
 	}
 	f.remember(a, found)
 	if a.json {
-		return a.emit(findDocument(found))
+		return a.emit(findDocument(found, a.undone()))
 	}
 	return f.print(a, found)
 }
@@ -134,116 +129,3 @@ func (f *findFlags) remember(a *runner, found *app.Found) {
 		a.say("note: %s", oneLine(err.Error()))
 	}
 }
-
-// print shows the accidents to people.
-func (f *findFlags) print(a *runner, found *app.Found) error {
-	var out strings.Builder
-	st := a.style()
-	for _, name := range f.summaries(found) {
-		printSummary(&out, name)
-	}
-	if len(found.Accidents) == 0 {
-		fmt.Fprintf(&out, "%s nothing looks like an accident in %s of %s (%s transactions).\n", st.Paint(term.Good, "ok"),
-			term.Bytes(found.Result.Bytes), files(found.Result.Files), term.Count(found.Result.Transactions))
-	} else {
-		printAccidents(&out, a, found.Accidents)
-	}
-	for _, g := range found.Result.Gaps {
-		fmt.Fprintf(&out, "%s %s: %s\n", st.Paint(term.Warn, "gap"), term.Safe(g.File), term.Safe(g.Reason))
-	}
-	f.footer(&out, found)
-	_, err := io.WriteString(a.stdout, out.String())
-	return err
-}
-
-func files(names []string) string {
-	switch len(names) {
-	case 0:
-		return "no binlog"
-	case 1:
-		return term.Safe(names[0])
-	}
-	return term.Safe(names[0]) + " to " + term.Safe(names[len(names)-1])
-}
-
-func (f *findFlags) footer(out *strings.Builder, found *app.Found) {
-	if n := found.Result.Passed; n > 0 && !f.all {
-		fmt.Fprintf(out, "%s that only inserted: --all shows them.\n", term.Plural(int64(n), "larger transaction"))
-	}
-	if found.Own > 0 {
-		fmt.Fprintf(out, "%s by lull itself: --all shows them.\n", term.Plural(int64(found.Own), "change"))
-	}
-	for i := range found.Accidents {
-		if x := &found.Accidents[i]; x.Undoable != accident.No {
-			fmt.Fprintf(out, "Next: lull undo %s%s\n", x.ID(), f.again())
-			return
-		}
-	}
-}
-
-// again is the source as it was given, for the next command line; never a password.
-func (f *sourceFlags) again() string {
-	out := ""
-	if f.db != "" {
-		out += " --db " + term.Safe(secretInURL.ReplaceAllString(f.db, "$1@"))
-	}
-	for _, b := range f.binlogs {
-		out += " --binlog " + term.Safe(b)
-	}
-	if f.schema != "" {
-		out += " --schema " + term.Safe(f.schema)
-	}
-	return out
-}
-
-func printAccidents(out *strings.Builder, a *runner, list []accident.Accident) {
-	st := a.style()
-	for i := range list {
-		x := &list[i]
-		fmt.Fprintf(out, "\n%s  %s  %s  %s\n", st.Paint(term.Strong, x.ID()), x.Tx.At.Local().Format(time.DateTime),
-			st.Paint(term.Strong, term.Safe(x.Table.String())), what(x))
-		if x.Statement != "" {
-			fmt.Fprintf(out, "  %s\n", term.Cut(term.Safe(strings.Join(strings.Fields(x.Statement), " ")), 76))
-		}
-		for _, r := range x.Reasons {
-			fmt.Fprintf(out, "  %s %s\n", st.Paint(term.Bad, "!"), term.Safe(r))
-		}
-		fmt.Fprintf(out, "  %s\n", st.Paint(term.Faint, where(x)))
-		if x.Undoable != accident.Yes {
-			fmt.Fprintf(out, "  undo: %s, %s\n", x.Undoable, term.Safe(x.Why))
-		}
-	}
-	out.WriteByte('\n')
-}
-
-// what says in words how many rows were hit.
-func what(x *accident.Accident) string {
-	if x.DDL != "" {
-		return strings.ToUpper(x.DDL)
-	}
-	var parts []string
-	for _, p := range []struct {
-		n    int64
-		word string
-	}{{x.Deleted, "deleted"}, {x.Updated, "updated"}, {x.Inserted, "inserted"}} {
-		if p.n > 0 {
-			parts = append(parts, term.Count(p.n)+" "+p.word)
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-func where(x *accident.Accident) string {
-	parts := []string{fmt.Sprintf("%s:%d", term.Safe(x.Tx.File), x.Tx.Start)}
-	if x.Tx.GTID != "" {
-		parts = append([]string{"GTID " + term.Safe(x.Tx.GTID)}, parts...)
-	}
-	if x.Tx.Thread != 0 {
-		parts = append(parts, fmt.Sprintf("thread %d", x.Tx.Thread))
-	}
-	if x.Statements > 1 {
-		parts = append(parts, fmt.Sprintf("%d statements", x.Statements))
-	}
-	return strings.Join(parts, "  ")
-}
-

@@ -41,7 +41,8 @@ type accidentJSON struct {
 	// Operation is "rows", or what a statement did to the whole table: "truncate", "drop", ...
 	Operation  string   `json:"operation"`
 	Statements int      `json:"statements"`
-	Children   []string `json:"children,omitempty"` // tables whose rows fell without being logged
+	UndoneBy   string   `json:"undone_by,omitempty"` // the plan that took it back
+	Children   []string `json:"children,omitempty"`  // tables whose rows fell without being logged
 }
 
 type positionJSON struct {
@@ -50,7 +51,7 @@ type positionJSON struct {
 	End   int64  `json:"end"`
 }
 
-func findDocument(found *app.Found) findJSON {
+func findDocument(found *app.Found, undone map[string]string) findJSON {
 	doc := findJSON{
 		document: newDocument(), Accidents: []accidentJSON{}, Gaps: found.Result.Gaps,
 		InsertOnly: found.Result.Passed, Own: found.Own,
@@ -59,19 +60,19 @@ func findDocument(found *app.Found) findJSON {
 		doc.Gaps = []history.Gap{}
 	}
 	for i := range found.Accidents {
-		doc.Accidents = append(doc.Accidents, accidentDocument(&found.Accidents[i]))
+		doc.Accidents = append(doc.Accidents, accidentDocument(&found.Accidents[i], undone))
 	}
 	return doc
 }
 
-func accidentDocument(x *accident.Accident) accidentJSON {
+func accidentDocument(x *accident.Accident, undone map[string]string) accidentJSON {
 	out := accidentJSON{
 		ID: x.ID(), At: x.Tx.At.UTC(), Table: x.Table.String(),
 		Inserted: x.Inserted, Updated: x.Updated, Deleted: x.Deleted,
 		Statement: x.Statement, GTID: x.Tx.GTID, Thread: threadOf(x.Tx.Thread),
 		Position: positionJSON{x.Tx.File, x.Tx.Start, x.Tx.End},
 		Reasons:  x.Reasons, Undoable: x.Undoable, Why: x.Why,
-		Operation: "rows", Statements: x.Statements,
+		Operation: "rows", Statements: x.Statements, UndoneBy: undone[x.ID()],
 	}
 	if x.DDL != "" {
 		out.Operation = x.DDL
@@ -102,17 +103,19 @@ func (f *findFlags) summaries(found *app.Found) []*history.Stats {
 			out = append(out, st)
 		}
 	}
+	asked := len(out)
 	for _, st := range found.Result.Stats {
 		if len(f.tables) > 0 && !seen[st.Table.String()] {
 			out = append(out, st)
 		}
 	}
+	slices.SortFunc(out[asked:], func(a, b *history.Stats) int { return strings.Compare(a.Table.String(), b.Table.String()) })
 	return out[:min(len(out), maxSummaries)]
 }
 
 // printSummary is a table's line of counts, and its deletes per minute as a sparkline.
-func printSummary(out *strings.Builder, st *history.Stats) {
-	fmt.Fprintf(out, "%s: %s inserted, %s updated, %s deleted\n", term.Safe(st.Table.String()),
+func printSummary(s *screen, st *history.Stats) {
+	s.line(2, "%s: %s inserted, %s updated, %s deleted", term.Safe(st.Table.String()),
 		term.Count(st.Inserted), term.Count(st.Updated), term.Count(st.Deleted))
 	if len(st.Minutes) == 0 {
 		return
@@ -127,22 +130,26 @@ func printSummary(out *strings.Builder, st *history.Stats) {
 			peak = m
 		}
 	}
+	first = min(first, last-shortest+1)
 	buckets, step := bucketed(st.Minutes, first, last)
 	clock := func(m int64) string { return time.Unix(m*60, 0).Local().Format("15:04") }
 	per := "min"
 	if step > 1 {
 		per = fmt.Sprintf("%d min", step)
 	}
-	fmt.Fprintf(out, "  deletes/%s  %s %s %s   peak %s at %s\n", per, clock(first), term.Sparkline(buckets), clock(last+1),
+	s.line(4, "  deletes/%s  %s %s %s   peak %s at %s", per, clock(first), term.Sparkline(buckets), clock(last+1),
 		term.Count(st.Minutes[peak]), clock(peak))
 }
 
-// sparkWidth is how many columns a sparkline takes at most.
-const sparkWidth = 40
+// How many minutes a sparkline shows at least, and how many columns it takes at most.
+const (
+	shortest   = 8
+	sparkWidth = 40
+)
 
 func bucketed(minutes map[int64]int64, first, last int64) (buckets []int64, step int64) {
 	step = (last-first)/sparkWidth + 1
-	buckets = make([]int64, max((last-first)/step+1, 3))
+	buckets = make([]int64, (last-first)/step+1)
 	for m, n := range minutes {
 		buckets[(m-first)/step] += n
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -24,49 +23,45 @@ func (a *runner) printVersions(f *findFlags, versions []app.Version, gaps []hist
 	if a.json {
 		return a.emit(versionsDocument(f, versions, gaps))
 	}
-	var out strings.Builder
-	st := a.style()
+	s := a.newScreen()
 	for i := len(versions) - 1; i >= 0; i-- {
 		v := &versions[i]
-		fmt.Fprintf(&out, "%s  %s  %s", v.Tx.At.Local().Format("2006-01-02 15:04:05.000"), st.Paint(term.Strong, opName(v.Op)), v.ID())
+		fmt.Fprintf(s, "%s  %s  %s", localTime(v.Tx.At), s.Paint(term.Strong, opName(v.Op)), v.ID())
 		if v.Tx.GTID != "" {
-			fmt.Fprintf(&out, "  GTID %s", term.Safe(v.Tx.GTID))
+			fmt.Fprintf(s, "  GTID %s", term.Safe(v.Tx.GTID))
 		}
 		if v.Tx.Thread != 0 {
-			fmt.Fprintf(&out, "  thread %d", v.Tx.Thread)
+			fmt.Fprintf(s, "  thread %d", v.Tx.Thread)
 		}
-		out.WriteByte('\n')
+		s.WriteByte('\n')
 		if v.Statement != "" {
-			fmt.Fprintf(&out, "  %s\n", term.Cut(term.Safe(strings.Join(strings.Fields(v.Statement), " ")), 76))
+			s.cut(2, term.Safe(strings.Join(strings.Fields(v.Statement), " ")))
 		}
-		printVersion(&out, v)
+		printVersion(s, v)
 	}
 	if len(versions) == 0 {
-		fmt.Fprintf(&out, "no change of a row with %s is in these binlogs\n", term.Safe(f.key))
+		s.line(2, "No change of a row with %s is in these binlogs.", term.Safe(f.key))
 	}
-	for _, g := range gaps {
-		fmt.Fprintf(&out, "%s %s: %s\n", st.Paint(term.Warn, "gap"), term.Safe(g.File), term.Safe(g.Reason))
-	}
-	_, err := io.WriteString(a.stdout, out.String())
-	return err
+	printGaps(s, gaps)
+	return a.show(s)
 }
 
 // printVersion shows the columns that changed, or the whole row where it came or went.
-func printVersion(out *strings.Builder, v *app.Version) {
+func printVersion(s *screen, v *app.Version) {
 	for i := range v.Shape.Columns {
 		c := &v.Shape.Columns[i]
 		show := func(r db.Row) string { return term.Cut(term.Safe(c.Show(r[i])), 60) }
 		switch {
 		case v.Before == nil:
 			if v.After[i].State != db.Absent {
-				fmt.Fprintf(out, "    %s = %s\n", term.Safe(c.Name), show(v.After))
+				s.line(6, "    %s = %s", term.Safe(c.Name), show(v.After))
 			}
 		case v.After == nil:
 			if v.Before[i].State != db.Absent {
-				fmt.Fprintf(out, "    %s was %s\n", term.Safe(c.Name), show(v.Before))
+				s.line(6, "    %s was %s", term.Safe(c.Name), show(v.Before))
 			}
 		case v.After[i].State != db.Absent && !v.Before[i].Equal(v.After[i]):
-			fmt.Fprintf(out, "    %s: %s -> %s\n", term.Safe(c.Name), show(v.Before), show(v.After))
+			s.line(6, "    %s: %s -> %s", term.Safe(c.Name), show(v.Before), show(v.After))
 		}
 	}
 }

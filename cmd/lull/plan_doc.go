@@ -9,11 +9,17 @@ import (
 // planJSON is the document of `lull undo --json` and `lull show --json`.
 type planJSON struct {
 	document
+	planFields
+}
+
+// planFields are also the entries of `lull plans --json`, there without rows.
+type planFields struct {
 	Plan      string        `json:"plan"`
 	State     string        `json:"state"`
 	Digest    string        `json:"digest"`
 	Source    []string      `json:"source"`
 	Target    string        `json:"target"`
+	At        time.Time     `json:"at,omitzero"` // when the accident was committed
 	Created   time.Time     `json:"created"`
 	Expires   time.Time     `json:"expires"`
 	Atomic    bool          `json:"atomic"`
@@ -53,23 +59,29 @@ type rowsJSON struct {
 
 type plansJSON struct {
 	document
-	Plans []planJSON `json:"plans"`
+	Plans []planFields `json:"plans"`
 }
 
 func planDocument(p *act.Stored, out string) planJSON {
-	doc := planJSON{
-		document: newDocument(), Plan: p.ID, State: stateText(p), Digest: p.Digest, Source: p.Source, Target: p.Target,
-		Created: p.Created, Expires: p.Expires, Atomic: p.Atomic, Out: out,
+	doc := planJSON{newDocument(), planFieldsOf(p)}
+	doc.Out = out
+	return doc
+}
+
+func planFieldsOf(p *act.Stored) planFields {
+	out := planFields{
+		Plan: p.ID, State: stateText(p), Digest: p.Digest, Source: p.Source, Target: p.Target,
+		Created: p.Created, Expires: p.Expires, At: p.At, Atomic: p.Atomic,
 		Tables: []tableJSON{}, Warnings: p.Warnings, Conflicts: []recordJSON{}, Sample: []recordJSON{},
 	}
-	if doc.Warnings == nil {
-		doc.Warnings = []act.Warning{}
+	if out.Warnings == nil {
+		out.Warnings = []act.Warning{}
 	}
 	for i := range p.Tables {
 		t := &p.Tables[i]
-		doc.Tables = append(doc.Tables, tableJSON{t.Title, t.Insert, t.Update, t.Delete, t.Same, t.Keep, t.Forced, t.Partial, t.Lost})
+		out.Tables = append(out.Tables, tableJSON{t.Title, t.Insert, t.Update, t.Delete, t.Same, t.Keep, t.Forced, t.Partial, t.Lost})
 	}
-	return doc
+	return out
 }
 
 // maxConflicts is how many conflicts a plan's document lists.
@@ -102,9 +114,9 @@ func recordDocument(t *act.Table, do act.Verb, rec *act.Record) recordJSON {
 }
 
 func plansDocument(list []*act.Stored) plansJSON {
-	doc := plansJSON{document: newDocument(), Plans: []planJSON{}}
+	doc := plansJSON{document: newDocument(), Plans: []planFields{}}
 	for _, p := range list {
-		doc.Plans = append(doc.Plans, planDocument(p, ""))
+		doc.Plans = append(doc.Plans, planFieldsOf(p))
 	}
 	return doc
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/lull-ops/lull/act"
 	"github.com/lull-ops/lull/act/undo"
@@ -19,8 +18,8 @@ const (
 	sampleConflict = 5
 )
 
-// showPlan prints a plan for its reader. from, when given, adds the next step.
-func (a *runner) showPlan(p *act.Stored, from *sourceFlags) error {
+// showPlan prints a plan for its reader; next, when given, is the next step.
+func (a *runner) showPlan(p *act.Stored, next string) error {
 	if a.json {
 		doc := planDocument(p, "")
 		if err := sampleInto(p, &doc); err != nil {
@@ -28,75 +27,103 @@ func (a *runner) showPlan(p *act.Stored, from *sourceFlags) error {
 		}
 		return a.emit(doc)
 	}
-	st := a.style()
-	sum := p.Totals()
-	status := "nothing changed yet"
-	if s := p.State(); s != act.Planned {
-		status = string(s)
-	}
-	a.printf("%s  %s: %s\n", st.Paint(term.Strong, "Plan "+p.ID), title(p), status)
-	if !p.At.IsZero() {
-		a.printf("  accident of %s\n", p.At.Local().Format(time.DateTime))
-	}
-	printTables(a, p)
-	if err := a.samples(p); err != nil {
+	s := a.newScreen()
+	printHead(s, p)
+	printTables(s, p)
+	if err := printSamples(s, p); err != nil {
 		return err
 	}
 	for _, w := range p.Warnings {
-		mark := st.Paint(term.Warn, "note")
 		if w.Partly {
-			mark = st.Paint(term.Bad, "LOST")
+			s.item(2, "LOST", term.Bad, term.Safe(w.Text))
+		} else {
+			s.item(2, "note", term.Warn, term.Safe(w.Text))
 		}
-		a.printf("  %s  %s\n", mark, term.Safe(w.Text))
 	}
-	way := "one transaction"
-	if !p.Atomic {
-		way = "batches that can be resumed"
+	if n := p.Totals(); n.Writes() == 0 {
+		s.line(0, "Nothing is to be done: the rows are as they were, or were changed since.")
+		return a.show(s)
 	}
-	if sum.Writes() == 0 {
-		a.printf("Nothing is to be done: the rows are as they were, or were changed since.\n")
-		return nil
+	if next != "" && stateText(p) == string(act.Planned) {
+		s.line(2, "  Applied in %s; every row is compared again before, and read back after.", wayText(p))
+		s.line(0, "Valid until %s, or until one of these rows changes.", p.Expires.Local().Format("15:04 MST"))
 	}
-	a.printf("  %s rows in %s; rows are compared again before, and read back after\n", term.Count(sum.Writes()), way)
-	if from != nil && p.State() == act.Planned {
-		a.printf("Valid until %s, or until one of these rows changes.\nNext: lull apply %s\n", p.Expires.Local().Format("15:04"), p.ID)
+	if next != "" {
+		fmt.Fprintf(s, "Next: %s\n", next)
 	}
-	return nil
+	return a.show(s)
+}
+
+func printHead(s *screen, p *act.Stored) {
+	head := term.Wrap(fmt.Sprintf("Plan %s: %s", p.ID, title(p)), s.width, 2)
+	fmt.Fprintf(s, "%s\n", strings.Replace(head, "Plan "+p.ID, s.Paint(term.Strong, "Plan "+p.ID), 1))
+	s.item(2, "state", term.Faint, "   "+stateLine(p))
+	if p.Target != "" {
+		s.item(2, "database", term.Faint, term.Safe(targetText(p.Target)))
+	}
+	if !p.At.IsZero() {
+		s.item(2, "accident", term.Faint, localTime(p.At))
+	}
+}
+
+// stateLine is the state of a plan in a few words.
+func stateLine(p *act.Stored) string {
+	switch text := stateText(p); act.State(text) {
+	case act.Planned:
+		return "planned, nothing is changed yet"
+	case act.Started:
+		return "begun and interrupted; lull apply " + p.ID + " goes on"
+	case act.Done:
+		return "done and verified"
+	default:
+		return text + "; it was never begun"
+	}
+}
+
+func wayText(p *act.Stored) string {
+	if p.Atomic {
+		return "one transaction"
+	}
+	return "batches that can be resumed"
+}
+
+// targetText is where a plan applies, without what only a connection needs.
+func targetText(url string) string {
+	text, _, _ := strings.Cut(strings.TrimPrefix(url, "mysql://"), "?")
+	return text
 }
 
 // printTables prints what a plan does, a table at a time.
-func printTables(a *runner, p *act.Stored) {
-	st := a.style()
+func printTables(s *screen, p *act.Stored) {
+	took := "the accident"
+	if takesBack(p) {
+		took = p.Source[0]
+	}
 	for i := range p.Tables {
 		t := &p.Tables[i]
-		a.printf("  %s", st.Paint(term.Strong, term.Safe(t.Title)))
+		name := term.Safe(t.Title)
 		if t.Create {
-			a.printf(" (created like %s)", term.Safe(t.Like))
+			name += " (created like " + term.Safe(t.Like) + ")"
 		}
-		a.printf("\n")
-		for _, line := range []struct {
-			mark string
-			n    int64
-			text string
-		}{
-			{"+", t.Insert, "missing now: inserted as they were"},
-			{"~", t.Update, "still as the accident left them: changed back"},
-			{"-", t.Delete, "inserted by the accident and still as inserted: deleted"},
-			{"=", t.Same, "as they were before the accident: left alone"},
-			{"!", t.Keep, "changed since: kept as they are now (--on-conflict restore overwrites)"},
-			{"!", t.Forced, "of these were changed since and are overwritten (--on-conflict restore)"},
-			{"!", t.Partial, "of these had some columns changed since: those columns stay"},
-			{"?", t.Lost, "are not in the log and cannot be brought back"},
-		} {
-			if line.n > 0 {
-				a.printf("    %s %12s  %s\n", line.mark, term.Count(line.n), line.text)
-			}
-		}
+		s.line(4, "  %s", name)
+		s.counted(4, "+", t.Insert, "missing now: inserted as they were")
+		s.counted(4, "~", t.Update, "still as "+took+" left them: changed back")
+		s.counted(4, "-", t.Delete, "inserted by "+took+" and still the same: deleted")
+		s.counted(4, "=", t.Same, "are as they were: left alone")
+		s.counted(4, "!", t.Keep, "changed since: kept as they are now (--on-conflict restore overwrites them)")
+		s.counted(4, "!", t.Forced, "of these were changed since, and are overwritten (--on-conflict restore)")
+		s.counted(4, "!", t.Partial, "of these had other columns changed since: those columns stay")
+		s.counted(4, "?", t.Lost, "are not in the log and cannot be brought back")
 	}
 }
 
-// samples shows the first rows of each section.
-func (a *runner) samples(p *act.Stored) error {
+// takesBack says that the plan undoes another plan.
+func takesBack(p *act.Stored) bool {
+	return len(p.Source) == 1 && strings.HasPrefix(p.Source[0], "p-")
+}
+
+// printSamples shows the first rows of each section.
+func printSamples(s *screen, p *act.Stored) error {
 	for _, sec := range p.Sections {
 		t := &p.Tables[sec.Table]
 		limit := int64(sampleRows)
@@ -104,14 +131,18 @@ func (a *runner) samples(p *act.Stored) error {
 			limit = sampleConflict
 		}
 		err := eachRecord(p, sec, 0, limit, func(rec *act.Record) error {
-			a.printf("      %s\n", term.Cut(recordLine(t, sec.Do, rec), 74))
+			if sec.Do == act.Keep {
+				s.item(6, "!", term.Warn, recordLine(t, sec.Do, rec)[2:])
+				return nil
+			}
+			s.cut(6, recordLine(t, sec.Do, rec))
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 		if left := sec.Rows - limit; left > 0 {
-			a.printf("      ... %s more: lull show %s --rows\n", term.Count(left), p.ID)
+			s.line(6, "      ... %s more: lull show %s --rows", term.Count(left), p.ID)
 		}
 	}
 	return nil
@@ -123,13 +154,14 @@ func recordLine(t *act.Table, do act.Verb, rec *act.Record) string {
 	if row == nil {
 		row = rec.To
 	}
-	key := term.Safe(undo.ShowKey(t.Shape, t.Key, row))
 	switch do {
 	case act.Insert:
-		return "+ " + key + "  " + values(t.Shape, rec.To, nil)
+		return "+ " + values(t.Shape, rec.To, nil)
 	case act.Delete:
-		return "- " + key + "  " + values(t.Shape, rec.Now, nil)
-	case act.Update:
+		return "- " + values(t.Shape, rec.Now, nil)
+	}
+	key := term.Safe(undo.ShowKey(t.Shape, t.Key, row))
+	if do == act.Update {
 		return "~ " + key + "  " + changesText(t.Shape, rec.Now, rec.To, rec.Set)
 	}
 	return "! " + key + "  " + term.Safe(rec.Why) + conflictText(t.Shape, rec)
@@ -229,4 +261,12 @@ func (a *runner) showRows(p *act.Stored, skip, limit int64) error {
 		return a.emit(doc)
 	}
 	return nil
+}
+
+// printWritten says what a file of SQL does.
+func (a *runner) printWritten(p *act.Stored, out string) error {
+	s := a.newScreen()
+	printTables(s, p)
+	s.line(0, "Written to %s; nothing was changed.", term.Safe(out))
+	return a.show(s)
 }

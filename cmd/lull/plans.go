@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -9,11 +8,6 @@ import (
 	"github.com/lull-ops/lull/internal/term"
 	"github.com/spf13/cobra"
 )
-
-// printf prints part of a result on stdout.
-func (a *runner) printf(format string, args ...any) {
-	fmt.Fprintf(a.stdout, format, args...)
-}
 
 func newPlansCmd(a *runner) *cobra.Command {
 	return &cobra.Command{
@@ -34,20 +28,26 @@ func newPlansCmd(a *runner) *cobra.Command {
 			if a.json {
 				return a.emit(plansDocument(list))
 			}
-			if len(list) == 0 {
-				a.printf("There are no plans yet.\nNext: lull find\n")
-				return nil
-			}
-			t := term.NewTable(term.Column{Head: "PLAN"}, term.Column{Head: "MADE"}, term.Column{Head: "STATE"}, term.Column{Head: "ROWS"}, term.Column{Head: "WHAT"})
-			t.Style = a.style()
-			for _, p := range list {
-				sum := p.Totals()
-				t.Row(p.ID, p.Created.Local().Format(time.DateTime), stateText(p), sum.Writes(), title(p))
-			}
-			_, err = t.WriteTo(a.stdout)
-			return err
+			return a.printPlans(list)
 		},
 	}
+}
+
+func (a *runner) printPlans(list []*act.Stored) error {
+	s := a.newScreen()
+	if len(list) == 0 {
+		s.WriteString("There are no plans yet.\nNext: lull find\n")
+		return a.show(s)
+	}
+	zone := list[0].Created.Local().Format("MST")
+	t := term.NewTable(term.Column{Head: "PLAN"}, term.Column{Head: "MADE (" + zone + ")"}, term.Column{Head: "STATE"}, term.Column{Head: "ROWS"}, term.Column{Head: "WHAT"})
+	t.Style, t.Width = s.Style, s.width
+	for _, p := range list {
+		sum := p.Totals()
+		t.Row(p.ID, p.Created.Local().Format(time.DateTime), stateText(p), sum.Writes(), title(p))
+	}
+	s.WriteString(t.String())
+	return a.show(s)
 }
 
 func stateText(p *act.Stored) string {
@@ -61,9 +61,20 @@ func stateText(p *act.Stored) string {
 func title(p *act.Stored) string {
 	var tables []string
 	for i := range p.Tables {
-		tables = append(tables, p.Tables[i].Title)
+		tables = append(tables, term.Safe(p.Tables[i].Title))
 	}
-	return "undo " + strings.Join(p.Source, ", ") + " in " + strings.Join(tables, ", ")
+	return "undo " + term.Safe(strings.Join(p.Source, ", ")) + " in " + strings.Join(tables, ", ")
+}
+
+// nextOf is what can be done with a plan as it is.
+func nextOf(p *act.Stored) string {
+	switch stateText(p) {
+	case string(act.Planned), string(act.Started):
+		return "lull apply " + p.ID
+	case string(act.Done):
+		return "lull undo " + p.ID + ", if it was wrong"
+	}
+	return ""
 }
 
 func newShowCmd(a *runner) *cobra.Command {
@@ -87,11 +98,36 @@ func newShowCmd(a *runner) *cobra.Command {
 			if rows {
 				return a.showRows(plan, skip, limit)
 			}
-			return a.showPlan(plan, nil)
+			return a.showPlan(plan, nextOf(plan))
 		},
 	}
 	cmd.Flags().BoolVar(&rows, "rows", false, "show every row: what it is now, and what it will be")
 	cmd.Flags().Int64Var(&skip, "skip", 0, "leave out the first `N` rows")
 	cmd.Flags().Int64Var(&limit, "limit", 0, "show at most `N` rows; 0 shows all")
 	return cmd
+}
+
+// undone maps what was undone (a finding, a GTID, a place) to the plan that did it, leaving
+// out plans that were taken back themselves. What cannot be read undoes nothing.
+func (a *runner) undone() map[string]string {
+	out := map[string]string{}
+	store, err := a.store()
+	if err != nil {
+		return out
+	}
+	list, err := store.List()
+	if err != nil {
+		return out
+	}
+	takenBack := map[string]bool{}
+	for _, p := range list { // newest first: who takes back comes before what is taken back
+		if p.State() != act.Done || takenBack[p.ID] {
+			continue
+		}
+		for _, source := range p.Source {
+			takenBack[source] = true
+			out[source] = p.ID
+		}
+	}
+	return out
 }

@@ -56,6 +56,30 @@ func (a *runner) dbEnv(ctx context.Context) mysql.Env {
 	return env
 }
 
+// again is the source as it was given, for the next command line; never a password.
+func (f *sourceFlags) again() string {
+	out := ""
+	for _, b := range f.binlogs {
+		out += " --binlog " + shellWord(b)
+	}
+	if f.schema != "" {
+		out += " --schema " + shellWord(f.schema)
+	}
+	return out + f.againDB()
+}
+
+// againDB is the part of again that a command needs which only speaks to the server.
+func (f *sourceFlags) againDB() string {
+	out := ""
+	if f.db != "" {
+		out += " --db " + shellWord(secretInURL.ReplaceAllString(f.db, "$1@"))
+	}
+	if f.passwordFile != "" {
+		out += " --password-file " + shellWord(f.passwordFile)
+	}
+	return out
+}
+
 // reading makes a progress line for the part of a command that reads logs.
 func (a *runner) reading(label string) (report func(read, total int64), done func()) {
 	var p *term.Progress

@@ -196,13 +196,13 @@ func (f *undoFlags) finish(ctx context.Context, a *runner, store *act.Store, pla
 		return f.write(a, stored)
 	}
 	if !f.yes {
-		if err := a.showPlan(stored, &f.sourceFlags); err != nil {
+		if err := a.showPlan(stored, f.nextApply(stored)); err != nil {
 			return err
 		}
 		return partly(&stored.Plan)
 	}
 	if !a.json {
-		if err := a.showPlan(stored, nil); err != nil {
+		if err := a.showPlan(stored, ""); err != nil {
 			return err
 		}
 	}
@@ -270,9 +270,8 @@ func (f *undoFlags) write(a *runner, stored *act.Stored) error {
 		if err := a.emit(planDocument(stored, f.out)); err != nil {
 			return err
 		}
-	} else {
-		printTables(a, stored)
-		a.printf("Written to %s; nothing was changed.\n", f.out)
+	} else if err := a.printWritten(stored, f.out); err != nil {
+		return err
 	}
 	if err := partly(&stored.Plan); err != nil {
 		return lull.Errorf(lull.Partly, "read the notes at the top of "+f.out, "%w", err)

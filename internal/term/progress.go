@@ -28,7 +28,7 @@ type Progress struct {
 	w     io.Writer
 	opt   ProgressOptions
 	start time.Time
-	last  time.Time // of the line before
+	last  time.Time // of the line before, or the start
 	n     int64
 	step  int64 // tenths already told off a terminal
 	shown bool  // a line is on the terminal
@@ -36,11 +36,14 @@ type Progress struct {
 }
 
 const (
+	quietFor     = time.Second            // work that is over by then says nothing
 	redrawEvery  = 100 * time.Millisecond // on a terminal
+	linesEvery   = time.Second            // off a terminal, so that short work does not chatter
 	unknownEvery = 30 * time.Second       // off a terminal, when the total is not known
 )
 
-// NewProgress starts the clock; nothing is written before the first Add or Set.
+// NewProgress starts the clock. Nothing is written before the first Add or Set, nor in the
+// first second.
 func NewProgress(w io.Writer, opt ProgressOptions) *Progress {
 	if opt.Quiet {
 		return nil
@@ -110,7 +113,7 @@ func (p *Progress) clear() {
 
 func (p *Progress) tell(now time.Time) {
 	switch {
-	case p.over:
+	case p.over, now.Sub(p.start) < quietFor:
 	case p.opt.TTY:
 		if now.Sub(p.last) >= redrawEvery {
 			p.last = now
@@ -118,8 +121,8 @@ func (p *Progress) tell(now time.Time) {
 			fmt.Fprintf(p.w, "\r%s\x1b[K", Cut(p.line(now), p.opt.Width-1))
 		}
 	case p.opt.Total > 0:
-		if tenth := min(p.n, p.opt.Total) * 10 / p.opt.Total; tenth > p.step {
-			p.step = tenth
+		if tenth := min(p.n, p.opt.Total) * 10 / p.opt.Total; tenth > p.step && now.Sub(p.last) >= linesEvery {
+			p.last, p.step = now, tenth
 			fmt.Fprintln(p.w, p.line(now))
 		}
 	case now.Sub(p.last) >= unknownEvery:

@@ -294,6 +294,43 @@ func TestProgressOnTerminal(t *testing.T) {
 	}
 }
 
+func TestProgressOfShortWork(t *testing.T) {
+	f := func(tty bool, took time.Duration, want string) {
+		t.Helper()
+		var out bytes.Buffer
+		clk := &hand{time.Unix(0, 0)}
+		p := NewProgress(&out, ProgressOptions{Label: "x", Total: 100, TTY: tty, Now: clk.now})
+		for range 100 {
+			clk.t = clk.t.Add(took / 100)
+			p.Add(1)
+		}
+		p.Done()
+		if out.String() != want {
+			t.Errorf("terminal %v, %v of work: got %q, want %q", tty, took, out.String(), want)
+		}
+	}
+	f(false, 900*time.Millisecond, "")
+	f(true, 900*time.Millisecond, "")
+	f(false, 1500*time.Millisecond, "x  67 %  67 of 100  66/s  495ms left\n")
+	f(false, 2500*time.Millisecond, "x  40 %  40 of 100  40/s  1.5s left\nx  80 %  80 of 100  40/s  500ms left\n")
+}
+
+func TestWrap(t *testing.T) {
+	f := func(text string, width, hang int, want string) {
+		t.Helper()
+		if got := Wrap(text, width, hang); got != want {
+			t.Errorf("Wrap(%q, %d, %d) is %q, want %q", text, width, hang, got, want)
+		}
+	}
+	f("", 10, 2, "")
+	f("one two", 10, 2, "one two")
+	f("one two three", 10, 2, "one two\n  three")
+	f("  - one  two three", 10, 4, "  - one\n    two\n    three")
+	f("a word-that-is-longer than this", 8, 1, "a\n word-that-is-longer\n than\n this")
+	f("日本 日本 日本", 10, 0, "日本 日本\n日本")
+	f("+   1,204  rows", 80, 4, "+   1,204  rows")
+}
+
 func TestProgressWithoutTotal(t *testing.T) {
 	var out bytes.Buffer
 	clk := &hand{time.Unix(0, 0)}
