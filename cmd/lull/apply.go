@@ -26,8 +26,9 @@ it has expired, when a row it would write was changed since, or when the table
 has another shape by now. Everything written is read back and compared before
 it is committed, and a receipt is kept. An apply that was interrupted goes on
 when it is called again; one that is done changes nothing.`,
-		Example: "  lull apply p-12\n  lull apply p-12 --db env:DATABASE_URL",
-		Args:    cobra.ExactArgs(1),
+		Example:           "  lull apply p-12\n  lull apply p-12 --db env:DATABASE_URL",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completePlans(act.Planned, act.Started),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if conns < 1 || conns > 4 {
 				return lull.Errorf(lull.Usage, "--connections 1 to 4", "--connections %d is out of range", conns)

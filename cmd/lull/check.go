@@ -16,7 +16,7 @@ func newCheckCmd(a *runner) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "check",
 		Aliases: []string{"doctor"},
-		Short:   "Tell whether an accident could be undone now, and how to fix what stands in the way",
+		Short:   "Tell whether an accident could be undone now, and what to fix",
 		GroupID: setUp,
 		Long: `Check asks the server whether it writes binlogs with whole rows, how long it
 keeps them, and whether this user may read them and write the rows back. For
@@ -78,9 +78,16 @@ func (a *runner) printCheck(conn *mysql.Conn, findings []mysql.Finding) error {
 		}
 	}
 	if no > 0 {
-		return lull.Errorf(lull.No, "run the statements above", "%s of %d says no", term.Plural(int64(no), "answer"), len(findings))
+		return lull.Errorf(lull.No, "run the statements above", "%d of %d answers %s no", no, len(findings), are(no))
 	}
 	return nil
+}
+
+func are(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 func (a *runner) printFindings(conn *mysql.Conn, findings []mysql.Finding, no int) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -25,8 +26,8 @@ type windowFlags struct{ since, until string }
 
 func (w *windowFlags) add(cmd *cobra.Command, def string) {
 	flags := cmd.Flags()
-	flags.StringVar(&w.since, "since", "", "from here on: 3h, 2d, 14:02, \"2026-11-20 14:02\" (local), RFC 3339, a GTID, or FILE:POS"+def)
-	flags.StringVar(&w.until, "until", "", "up to here, as --since")
+	flags.StringVar(&w.since, "since", "", "from `WHEN` on: 3h, 2d, 14:02, \"2026-11-20 14:02\" (local), RFC 3339, a GTID, or FILE:POS"+def)
+	flags.StringVar(&w.until, "until", "", "up to `WHEN`, as --since")
 }
 
 func (w *windowFlags) parse(now time.Time) (history.Window, error) {
@@ -55,8 +56,9 @@ func newFindCmd(a *runner) *cobra.Command {
 		GroupID: everyDay,
 		Long: `Find reads the binlogs that the server writes anyway, over the replication
 protocol or from files, and shows the transactions that look like accidents:
-many rows deleted or updated at once, statements without a WHERE, TRUNCATE, DROP.
-It changes nothing. Transactions that only inserted are left out; --all shows all.
+many rows deleted or updated at once, statements without a WHERE, TRUNCATE,
+DROP. It changes nothing. Transactions that only inserted are left out; --all shows
+them. When part of the logs could not be read, the exit code is 4.
 
 With --key it shows every version of one row, who made it and when.`,
 		Example: `  lull find --db mysql://ops@db.example.com/shop --since 3h
@@ -105,18 +107,23 @@ func (f *findFlags) run(ctx context.Context, a *runner) error {
 		if err != nil {
 			return err
 		}
-		return a.printVersions(f, versions, gaps)
+		return cmp.Or(a.printVersions(f, versions, gaps), f.gapsError(gaps, int64(len(versions))))
 	}
 	found, err := d.Find(ctx, want)
 	done()
 	if err != nil {
 		return err
 	}
-	f.remember(a, found)
-	if a.json {
-		return a.emit(findDocument(found, a.undone()))
+	gaps := f.gapsError(found.Result.Gaps, found.Result.Transactions)
+	if lull.KindOf(gaps) == lull.Usage {
+		return gaps
 	}
-	return f.print(a, found)
+	f.remember(a, found)
+	begin := f.reach(ctx, d, w)
+	if a.json {
+		return cmp.Or(a.emit(findDocument(found, a.undone(), begin)), gaps)
+	}
+	return cmp.Or(f.print(a, found, begin), gaps)
 }
 
 // remember notes where the findings lie. That only saves time later, so it may fail.

@@ -21,6 +21,8 @@ type findJSON struct {
 	// both are left out without --all.
 	InsertOnly int `json:"insert_only"`
 	Own        int `json:"own"`
+	// Begin is where the logs begin, when that is after the time asked for.
+	Begin time.Time `json:"logs_begin,omitzero"`
 }
 
 // accidentJSON is one table and transaction.
@@ -51,10 +53,10 @@ type positionJSON struct {
 	End   int64  `json:"end"`
 }
 
-func findDocument(found *app.Found, undone map[string]string) findJSON {
+func findDocument(found *app.Found, undone map[string]string, begin time.Time) findJSON {
 	doc := findJSON{
 		document: newDocument(), Accidents: []accidentJSON{}, Gaps: found.Result.Gaps,
-		InsertOnly: found.Result.Passed, Own: found.Own,
+		InsertOnly: found.Result.Passed, Own: found.Own, Begin: begin.UTC(),
 	}
 	if doc.Gaps == nil {
 		doc.Gaps = []history.Gap{}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/lull-ops/lull/internal/app"
 	"github.com/lull-ops/lull/internal/term"
@@ -16,15 +17,17 @@ const (
 )
 
 // print shows the accidents to people.
-func (f *findFlags) print(a *runner, found *app.Found) error {
+func (f *findFlags) print(a *runner, found *app.Found, begin time.Time) error {
 	s, undone := a.newScreen(), a.undone()
 	for _, st := range f.summaries(found) {
 		printSummary(s, st)
 	}
 	switch list := found.Accidents; {
+	case len(list) == 0 && len(found.Result.Gaps) > 0:
+		s.line(2, "Nothing looks like an accident in the part that could be read (%s).", term.Plural(found.Result.Transactions, "transaction"))
 	case len(list) == 0:
 		s.item(0, "ok", term.Good, fmt.Sprintf("nothing looks like an accident in %s of %s (%s)", term.Bytes(found.Result.Bytes),
-			files(found.Result.Files), term.Plural(int64(found.Result.Transactions), "transaction")))
+			files(found.Result.Files), term.Plural(found.Result.Transactions, "transaction")))
 	case len(list) <= maxDetailed:
 		for i := range list {
 			printAccident(s, &list[i], undone[list[i].ID()])
@@ -34,6 +37,9 @@ func (f *findFlags) print(a *runner, found *app.Found) error {
 		f.printTable(s, list, undone)
 	}
 	printGaps(s, found.Result.Gaps)
+	if !begin.IsZero() {
+		s.line(2, "The logs begin at %s: what was before is not in them.", localTime(begin))
+	}
 	f.footer(s, found, undone)
 	return a.show(s)
 }

@@ -41,7 +41,11 @@ func (a *runner) showPlan(p *act.Stored, next string) error {
 		}
 	}
 	if n := p.Totals(); n.Writes() == 0 {
-		s.line(0, "Nothing is to be done: the rows are as they were, or were changed since.")
+		text := "Nothing is to be done: the rows are as they were, or were changed since."
+		if n.Lost > 0 {
+			text = "Nothing can be done: the log does not hold what would have to come back."
+		}
+		s.line(0, "%s", text)
 		return a.show(s)
 	}
 	if next != "" && stateText(p) == string(act.Planned) {

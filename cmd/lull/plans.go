@@ -81,11 +81,12 @@ func newShowCmd(a *runner) *cobra.Command {
 	rows := false
 	var limit, skip int64
 	cmd := &cobra.Command{
-		Use:     "show PLAN",
-		Short:   "Show a plan, with --rows every row of it",
-		GroupID: repair,
-		Example: "  lull show p-12\n  lull show p-12 --rows | less\n  lull show p-12 --rows --skip 1000 --limit 50 --json",
-		Args:    cobra.ExactArgs(1),
+		Use:               "show PLAN",
+		Short:             "Show a plan, with --rows every row of it",
+		GroupID:           repair,
+		Example:           "  lull show p-12\n  lull show p-12 --rows | less\n  lull show p-12 --rows --skip 1000 --limit 50 --json",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completePlans(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := a.store()
 			if err != nil {

@@ -153,7 +153,13 @@ func (a *runner) report(ctx context.Context, args []string, err error) int {
 	if ctx.Err() != nil && (kind == lull.Failed || kind == lull.Unreachable) {
 		kind = lull.Interrupted
 	}
+	if kind == lull.Interrupted && errors.Is(err, context.Canceled) {
+		err = lull.Errorf(kind, "", "%s", strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted"))
+	}
 	message, hint := oneLine(err.Error()), oneLine(lull.HintOf(err))
+	if hint == "" && kind == lull.Usage {
+		hint = "correct that and run it again"
+	}
 	fmt.Fprintf(a.stderr, "lull: %s\n", message)
 	if hint != "" {
 		fmt.Fprintf(a.stderr, "Next: %s\n", hint)

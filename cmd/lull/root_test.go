@@ -109,6 +109,9 @@ func TestEveryHelp(t *testing.T) {
 		if code != 0 || stderr != "" || !strings.Contains(stdout, "Exit codes:\n    0  done") || !strings.Contains(stdout, "--data DIR") {
 			t.Errorf("lull%s: exit %d, stderr %q, stdout\n%s", line, code, stderr, stdout)
 		}
+		if g := cmd.GroupID; (g == everyDay || g == repair) && !strings.Contains(stdout, "\nExamples:\n  lull "+cmd.Name()) {
+			t.Errorf("lull%s has no example", line)
+		}
 		if cmd.Parent() == root && cmd.GroupID == "" {
 			t.Errorf("lull%s is in no group of --help", line)
 		}
@@ -173,7 +176,7 @@ func TestReport(t *testing.T) {
 	f(lull.Errorf(lull.Locked, "wait", "lock held"), false, 7, "lull: lock held\nNext: wait\n")
 	f(fmt.Errorf("apply p-1: %w", lull.Errorf(lull.Refused, "plan again", "stale")), false, 5, "lull: apply p-1: stale\nNext: plan again\n")
 	f(errors.Join(errors.New("one"), errors.New("two\n")), false, 1, "lull: one; two\n")
-	f(context.Canceled, true, 130, "lull: context canceled\n")
+	f(context.Canceled, true, 130, "lull: interrupted\n")
 	f(errors.New("invalid connection"), true, 130, "lull: invalid connection\n")
 	f(lull.Errorf(lull.Partly, "lull apply p-1", "half"), true, 4, "lull: half\nNext: lull apply p-1\n")
 	f(errors.New("dial mysql://u:p@ss:w@h/d \x1b"), false, 1, "lull: dial mysql://u:<secret>@h/d \\x1b\n")

@@ -68,6 +68,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"errors":    checkErrors,   // errors: stderr is one line "lull: ..." and perhaps one "Next: ..."
 		"nosecret":  noSecret,      // nosecret WORD: neither the last output nor any file below $WORK/data holds it
 		"tarpit":    tarpit,        // tarpit: $TARPIT is an address that accepts and never answers
+		"stuck":     stuck,         // stuck: waits until somebody has called the tarpit
 		"start":     startLull,     // start ARG...: in the background
 		"waitfor":   waitFor,       // waitfor QUERY: until it finds a row
 		"interrupt": interrupt,     // interrupt CODE: signals what was started and checks its exit code
@@ -208,6 +209,13 @@ func tarpit(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(err)
 	ts.Setenv("TARPIT", l.Addr().String())
 	ts.Defer(func() { l.Close() })
+	sessionOf(ts).tarpit = l
+}
+
+func stuck(ts *testscript.TestScript, _ bool, _ []string) {
+	conn, err := sessionOf(ts).tarpit.Accept()
+	ts.Check(err)
+	ts.Defer(func() { conn.Close() })
 }
 
 // running is a lull in the background.
@@ -230,10 +238,11 @@ func startLull(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { _ = r.cmd.Process.Kill() }) // it is gone unless the script failed
 }
 
+// waitFor asks seldom: InnoDB renews its tables of transactions only for those who do.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 	end := time.NewTimer(20 * time.Second)
 	defer end.Stop()
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
+	for tick := time.NewTicker(150 * time.Millisecond); ; {
 		got, err := sessionOf(ts).column(args[0])
 		ts.Check(err)
 		if len(got) > 0 {

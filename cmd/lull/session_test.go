@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,7 @@ type session struct {
 	shown  map[string]string // by what it is
 	counts map[string]int
 
+	tarpit     net.Listener
 	background *running
 	letGo      func() error
 }
@@ -164,6 +166,9 @@ func varying() []varies {
 		{`("start": |"end": |"position": )\d+`, `${1}88213301`},
 		{`of about [\d,]+ rows`, `of about 1,207 rows`},
 		{`\d+[hms][0-9hms ]* ago`, `2h ago`},
+		{`another server \(.*\)`, `another server (db-1:3306/1, this is db-2:3306/1)`},
+		{`process \d+ holds`, `process 4242 holds`},
+		{`kill \d+`, `kill 4242`},
 		{`at byte \d+`, `at byte 4711`},
 		{`10\.11\.\d+-MariaDB\S*`, `10.11-MariaDB`},
 	} {

@@ -50,9 +50,10 @@ unless --on-conflict says otherwise, and is listed. The plan is stored; only
 lull apply, or --yes, carries it out. Undoing a plan takes that plan back.`,
 		Example: `  lull undo f-3kx81g2 --db mysql://ops@db.example.com/shop
   lull undo --gtid 0-1-4711 --table billing --only delete --db ...
-  lull undo --since 14:00 --until 14:05 --table billing --where "amount > 100" --db ...
+  lull undo --since 14:00 --until 14:05 --table billing --where "id > 100" ...
   lull undo f-3kx81g2 --binlog mysql-bin.000412 --out undo.sql
   lull undo p-12`,
+		ValidArgsFunction: a.completeUndo,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.atomicSet = cmd.Flags().Changed("atomic")
 			return f.run(cmd.Context(), a, args)
@@ -165,8 +166,21 @@ func (f *undoFlags) store(a *runner) (*act.Store, func(), error) {
 		}
 		return act.NewStore(dir, a.now), func() { os.RemoveAll(dir) }, nil
 	}
-	s, err := a.store()
+	s, err := a.newPlans()
 	return s, func() {}, err
+}
+
+// newPlans is the store of plans for one more; that it can be written is found out before
+// anything long begins.
+func (a *runner) newPlans() (*act.Store, error) {
+	dir, err := a.dataDir()
+	if err != nil {
+		return nil, err
+	}
+	if err := fsx.SecureDir(filepath.Join(dir, "plans")); err != nil {
+		return nil, lull.Errorf(lull.Usage, "choose a folder that can be written with --data DIR", "keep plans: %w", err)
+	}
+	return a.store()
 }
 
 // store is the store of plans.

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/internal/app"
+	"github.com/lull-ops/lull/keep/history"
+)
+
+// reach says where the logs begin, when that is after the time that was asked for; the zero
+// time when they hold all of it, or when nobody knows.
+func (f *findFlags) reach(ctx context.Context, d *app.Database, w history.Window) time.Time {
+	if len(d.Logs) == 0 || w.Since.Time.IsZero() {
+		return time.Time{}
+	}
+	first, err := d.Logs[0].Started(ctx)
+	if err != nil || !first.After(w.Since.Time) {
+		return time.Time{}
+	}
+	return first
+}
+
+// gapsError makes the exit code say that not all of the past could be read: an answer with a
+// hole in it must not pass for a whole one. read is how many transactions were.
+func (f *findFlags) gapsError(gaps []history.Gap, read int64) error {
+	if len(gaps) == 0 {
+		return nil
+	}
+	g := gaps[0]
+	if read == 0 && len(f.binlogs) > 0 {
+		return lull.Errorf(lull.Usage, "give binlogs of MySQL or MariaDB; encrypted ones can be read from their server with --db", "read %s: %s", g.File, g.Reason)
+	}
+	const hint = "take the file from a replica or a backup, and give all files with --binlog"
+	if len(gaps) > 1 {
+		return lull.Errorf(lull.Partly, hint, "%d parts of the logs could not be read, the first is %s: %s", len(gaps), g.File, g.Reason)
+	}
+	return lull.Errorf(lull.Partly, hint, "part of the logs could not be read, %s: %s", g.File, g.Reason)
+}
