@@ -13,7 +13,6 @@ var errGTID = errors.New("GTID event is cut short")
 const (
 	mariaStandalone    = 1
 	mariaGroupCommit   = 2
-	mariaDDL           = 32
 	mariaPreparedXA    = 64
 	mariaCompletedXA   = 128
 	mariaExtraEngines  = 1
@@ -26,10 +25,6 @@ type gtid struct {
 	text   string
 	commit time.Time // zero when the event has no commit time
 	thread uint32
-	// standalone: one statement follows and no commit event does
-	standalone bool
-	xid        string // of a transaction that was prepared by XA, as XA statements write it
-	prepared   bool
 }
 
 // parseMariaGTID reads MariaDB's GTID event: sequence 8 bytes, domain 4, flags 1, then parts
@@ -40,15 +35,14 @@ func parseMariaGTID(h Header, body []byte) (gtid, error) {
 	if c.bad {
 		return gtid{}, errGTID
 	}
-	g := gtid{text: fmt.Sprintf("%d-%d-%d", domain, h.Server, seq), standalone: flags&mariaStandalone != 0}
+	g := gtid{text: fmt.Sprintf("%d-%d-%d", domain, h.Server, seq)}
 	if flags&mariaGroupCommit != 0 {
 		c.take(8)
 	}
 	if flags&(mariaPreparedXA|mariaCompletedXA) != 0 {
-		g.prepared = flags&mariaPreparedXA != 0
-		format := uint32(c.uint(4))
+		c.take(4)
 		gl, bl := int(c.u8()), int(c.u8())
-		g.xid = xidText(format, c.take(gl), c.take(bl))
+		c.take(gl + bl)
 		if c.bad {
 			return gtid{}, errGTID
 		}

@@ -17,11 +17,14 @@ import (
 // counts is rows by "table op".
 type counts map[string]int
 
-// oracle counts with another parser.
+// oracle counts with another parser, which takes no log that is still being written.
 func oracle(log []byte, flavor string) (counts, error) {
 	out := counts{}
+	log = bytes.Clone(log)
+	log[4+17] &^= 1
 	p := replication.NewBinlogParser()
 	p.SetFlavor(flavor)
+	p.SetVerifyChecksum(true)
 	var on func(e *replication.BinlogEvent) error
 	on = func(e *replication.BinlogEvent) error {
 		switch ev := e.Event.(type) {

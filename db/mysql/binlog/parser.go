@@ -117,13 +117,14 @@ func parseAnyGTID(ev *rawEvent) (gtid, error) {
 
 // Next reads up to the next event that means something. It returns io.EOF at the end of the
 // source, *CorruptError where the log is damaged or cut off, *UnsupportedError where it
-// cannot be read; everything handed out before is good.
+// cannot be read; everything handed out before is good. Only of a compressed transaction of
+// more than 16 MiB are rows handed out before its checksum was verified; its Commit never is.
 func (p *Parser) Next() (*Event, error) {
 	for {
 		if err := p.read(); err != nil {
 			return nil, err
 		}
-		p.ev = Event{Header: p.raw.Header, Pos: p.raw.pos, End: p.raw.pos + int64(p.raw.Size)}
+		p.clear()
 		if p.inner != nil {
 			p.ev.Pos, p.ev.End = p.inner.pos, p.inner.end
 		}
@@ -134,6 +135,15 @@ func (p *Parser) Next() (*Event, error) {
 			return &p.ev, nil
 		}
 	}
+}
+
+// clear begins the event to hand out. It goes field by field, which the processor does faster
+// than a copy of what was written a moment ago in smaller pieces.
+func (p *Parser) clear() {
+	h := &p.ev.Header
+	h.Time, h.Type, h.Server, h.Size, h.LogPos, h.Flags = p.raw.Time, p.raw.Type, p.raw.Server, p.raw.Size, p.raw.LogPos, p.raw.Flags
+	p.ev.Kind, p.ev.Pos, p.ev.End = 0, p.raw.pos, p.raw.pos+int64(p.raw.Size)
+	p.ev.SQL, p.ev.Schema, p.ev.Table, p.ev.Rows, p.ev.XID = nil, "", nil, nil, ""
 }
 
 // locate gives a parse error the place of its event.

@@ -2,6 +2,7 @@ package binlog_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -165,15 +166,15 @@ func memberColumns() (out []typed) {
 }
 
 const mariaTypes = `
-UUID | '123e4567-e89b-12d3-a456-426614174000' | '00000000-0000-0000-0000-000000000000' | 'ffffffff-ffff-ffff-ffff-ffffffffffff' | NULL
+UUID | _latin1'123e4567-e89b-12d3-a456-426614174000' | _latin1'00000000-0000-0000-0000-000000000000' | _latin1'ffffffff-ffff-ffff-ffff-ffffffffffff' | NULL
 VARCHAR(10) CHARACTER SET latin1 | 'a' | x'E9'
-UUID | '9b2cd7f1-9d0b-4e43-a7f3-1d1d2a3b0000' | '018f5d6e-8b7c-7abc-8def-000000000000' | '6ba7b810-9dad-11d1-80b4-00c04fd43000'
-UUID | '00000000-0000-4000-8000-000000000000' | '1ec9414c-232a-6b00-b3c8-9e6bdeced846' | '00112233-4455-8677-8899-aabbccddeeff' | '00000000-0000-1000-0000-000000000001' | 'ffffffff-ffff-1fff-7fff-ffffffffffff'
-UUID | '01234567-0000-f000-4000-000000000000' | '01234567-0000-0000-8000-000000000000' | '01234567-89ab-5000-8000-000000000000' | '01234567-0000-8000-0500-000000000000'
-INET6 | '::' | '::1' | '::ffff:192.0.2.1' | '::192.0.2.1' | '2001:db8::ff00:42:8329' | '1:0:0:2:0:0:0:3' | '::ffff' | NULL
-INET6 | '1::' | '1:2:3:4:5:6:7:8' | '1:2:3:4:5:6:7::' | '0:1:2:3:4:5:6:7' | 'fe80::1:0:0:1' | '::1:0' | '::ffff:0:0' | '::ff:ffff' | '0:0:1::'
-INET6 | '::1:2:3' | '::fffe:1.2.3.4' | '1:0:0:4:5:0:0:8' | '::0.0.1.0' | '::0.1.0.0' | '64:ff9b::192.0.2.33' | '1:0:3:0:5:0:7:0' | '0:0:0:0:1::'
-INET4 | '0.0.0.0' | '255.255.255.255' | '10.0.0.1' | '1.0.0.0' | NULL
+UUID | _latin1'9b2cd7f1-9d0b-4e43-a7f3-1d1d2a3b0000' | _latin1'018f5d6e-8b7c-7abc-8def-000000000000' | _latin1'6ba7b810-9dad-11d1-80b4-00c04fd43000'
+UUID | _latin1'00000000-0000-4000-8000-000000000000' | _latin1'1ec9414c-232a-6b00-b3c8-9e6bdeced846' | _latin1'00112233-4455-8677-8899-aabbccddeeff' | _latin1'00000000-0000-1000-0000-000000000001' | _latin1'ffffffff-ffff-1fff-7fff-ffffffffffff'
+UUID | _latin1'01234567-0000-f000-8100-000000000000' | _latin1'01234567-0000-0000-8000-000000000000' | _latin1'01234567-89ab-5000-8000-000000000000'
+INET6 | _latin1'::' | _latin1'::1' | _latin1'::ffff:192.0.2.1' | _latin1'::192.0.2.1' | _latin1'2001:db8::ff00:42:8329' | _latin1'1:0:0:2:0:0:0:3' | _latin1'::ffff' | NULL
+INET6 | _latin1'1::' | _latin1'1:2:3:4:5:6:7:8' | _latin1'1:2:3:4:5:6:7::' | _latin1'0:1:2:3:4:5:6:7' | _latin1'fe80::1:0:0:1' | _latin1'::1:0' | _latin1'::ffff:0:0' | _latin1'::ff:ffff' | _latin1'0:0:1::'
+INET6 | _latin1'::1:2:3' | _latin1'::fffe:1.2.3.4' | _latin1'1:0:0:4:5:0:0:8' | _latin1'::0.0.1.0' | _latin1'::0.1.0.0' | _latin1'64:ff9b::192.0.2.33' | _latin1'1:0:3:0:5:0:7:0' | _latin1'0:0:0:0:1::'
+INET4 | _latin1'0.0.0.0' | _latin1'255.255.255.255' | _latin1'10.0.0.1' | _latin1'1.0.0.0' | NULL
 VARCHAR(1000) COMPRESSED CHARACTER SET utf8mb4 | REPEAT('a', 1000) | '' | 'short' | REPEAT(x'C3A9', 1000) | NULL
 TEXT COMPRESSED | REPEAT('t', 65000) | '' | 'x' | REPEAT('ab', 150) | NULL
 BLOB COMPRESSED | REPEAT(x'00', 60000) | x'00' | ''
@@ -183,6 +184,33 @@ TINYTEXT COMPRESSED | REPEAT('t', 250) | '' | 'q'
 BIGINT UNSIGNED | 18446744073709551615 | 1
 VARCHAR(7) CHARACTER SET sjis | x'835C' | 'a'
 `
+
+// addresses are random ones full of zeros, where the rules of printing and packing lie.
+func addresses(n int) []typed {
+	r := rand.New(rand.NewPCG(3, 4))
+	hex := func(group int) string {
+		b := make([]byte, 16)
+		for i := 0; i < len(b); i += group {
+			if r.IntN(2) == 0 {
+				for j := range group {
+					b[i+j] = byte(r.Uint32() >> (r.IntN(3) * 4))
+				}
+			}
+		}
+		return fmt.Sprintf("%x", b)
+	}
+	out := []typed{{def: "INET6"}, {def: "UUID"}, {def: "INET4"}}
+	for range n {
+		out[0].values = append(out[0].values, "x'"+hex(2)+"'")
+		u := []byte(hex(1))
+		if u[12] >= '8' {
+			u[16] = 'a' // MariaDB refuses what it could not tell from a UUID in its own order
+		}
+		out[1].values = append(out[1].values, fmt.Sprintf("_latin1'%s-%s-%s-%s-%s'", u[:8], u[8:12], u[12:16], u[16:20], u[20:]))
+		out[2].values = append(out[2].values, "x'"+hex(1)[:8]+"'")
+	}
+	return out
+}
 
 // generated stands among others: virtual columns have a place in row images too.
 const generated = `
@@ -212,6 +240,7 @@ func TestTypes(t *testing.T) {
 		}
 		if l.maria() {
 			l.types("maria", cols(mariaTypes))
+			l.types("addresses", addresses(300))
 		}
 		if l.series == "mysql-9.7" || l.series == "mariadb-11.8" {
 			l.types("vectors", cols(vectors))
@@ -251,6 +280,13 @@ func (l *lab) types(name string, columns []typed) {
 		second = l.live(shape)
 		l.exec("DELETE FROM " + name + " ORDER BY id")
 	})
+	for r, row := range first {
+		for i, c := range columns {
+			if null := row[i+1].State == db.Null; c.writable() && null != strings.Contains(c.value(r), "NULL") {
+				l.Errorf("%s, row %d: the server stored %s for %s %s", name, r, show(row[i+1]), c.def, c.value(r))
+			}
+		}
+	}
 	check := func(what string, find shapes, skip func(int) bool) {
 		var inserted, before, after, deleted []db.Row
 		for _, c := range changes(l.steps(log, find)) {

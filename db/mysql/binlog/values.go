@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
+	"slices"
 	"strconv"
 )
 
@@ -23,11 +25,44 @@ func appendInt(dst, b []byte, unsigned bool) []byte {
 			v |= uint64(x) << (8 * i)
 		}
 	}
-	if unsigned {
-		return strconv.AppendUint(dst, v, 10)
+	if shift := 64 - 8*len(b); !unsigned && int64(v<<shift) < 0 {
+		dst = append(dst, '-')
+		v = -uint64(int64(v<<shift) >> shift)
 	}
-	shift := 64 - 8*len(b)
-	return strconv.AppendInt(dst, int64(v<<shift)>>shift, 10)
+	return appendDigits(dst, v, 1)
+}
+
+// appendDigits appends v with leading zeros up to width digits; 0 of no width leaves dst as it is.
+func appendDigits(dst []byte, v uint64, width int) []byte {
+	n := max(digits(v), width)
+	dst = slices.Grow(dst, n)
+	at := len(dst)
+	dst = dst[:at+n]
+	i := at + n
+	for ; i >= at+2; i -= 2 {
+		q := v / 100
+		two := (v - q*100) * 2
+		dst[i-2], dst[i-1] = pairs[two], pairs[two+1]
+		v = q
+	}
+	if i > at {
+		dst[at] = byte('0' + v)
+	}
+	return dst
+}
+
+// digits is how many decimal digits v has, 0 for 0.
+func digits(v uint64) int {
+	n := bits.Len64(v) * 1233 >> 12 // log10(2) is a little more
+	if v >= powers[n] {
+		n++
+	}
+	return n
+}
+
+// powers has the powers of ten, but 1 for none, so that 0 has no digits.
+var powers = [20]uint64{
+	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
 }
 
 func appendFloat(dst, b []byte) []byte {
@@ -47,18 +82,7 @@ func appendYear(dst []byte, y byte) []byte {
 	return appendPadded(dst, 1900+int(y), 4)
 }
 
-// appendPadded appends n with leading zeros up to width digits.
-func appendPadded(dst []byte, n, width int) []byte {
-	var tmp [20]byte
-	i := len(tmp)
-	for n > 0 || width > 0 {
-		i--
-		tmp[i] = byte('0' + n%10)
-		n /= 10
-		width--
-	}
-	return append(dst, tmp[i:]...)
-}
+func appendPadded(dst []byte, n, width int) []byte { return appendDigits(dst, uint64(n), width) }
 
 func bigEndian(b []byte) uint64 {
 	var v uint64
@@ -334,9 +358,9 @@ func inflateColumn(f *columnInflater, b []byte) ([]byte, error) {
 	return f.inflate(b[1+n:], int(bigEndian(b[1:1+n])), b[0]&8 != 0)
 }
 
-func appendBit(dst, b []byte) []byte { return strconv.AppendUint(dst, bigEndian(b), 10) }
+func appendBit(dst, b []byte) []byte { return appendDigits(dst, bigEndian(b), 1) }
 
-// appendInet6 renders an IPv6 address as MariaDB does: lower case, the longest run of zero
+// appendInet6 renders an IPv6 address as MariaDB does: lower case, the first longest run of zero
 // groups as "::", and the last four bytes dotted in IPv4-mapped and IPv4-compatible ones.
 func appendInet6(dst, b []byte) []byte {
 	var g [8]uint16
@@ -345,7 +369,7 @@ func appendInet6(dst, b []byte) []byte {
 	}
 	at, n := longestZeros(g[:])
 	for i := 0; i < 8; i++ {
-		if i == at && n > 1 {
+		if i == at && n > 0 {
 			dst = append(dst, ':')
 			if i == 0 {
 				dst = append(dst, ':')
