@@ -50,7 +50,7 @@ func (d *DSN) fillPlace(o options) error {
 	if port := o.text("port"); d.Port == 0 && port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil {
-			return lull.Errorf(lull.Usage, "", "read option file: the port is not a number")
+			return lull.Errorf(lull.Usage, "correct the option file, or write the port in --db", "read option file: the port is not a number")
 		}
 		d.Port = int(n)
 	}
@@ -72,7 +72,7 @@ func (d *DSN) fillTLS(o options) error {
 	}
 	m, ok := names[mode]
 	if !ok {
-		return lull.Errorf(lull.Usage, "", "read option file: ssl-mode is not one of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY")
+		return lull.Errorf(lull.Usage, "correct the option file, or write tls= in --db", "read option file: ssl-mode is not one of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY")
 	}
 	d.TLS = m
 	return nil
@@ -85,7 +85,7 @@ func (e Env) fillPassword(d DSN, o options) (DSN, error) {
 	if d.PasswordFile != "" {
 		p, err := firstLine(e.path(d.PasswordFile))
 		if err != nil {
-			return DSN{}, lull.Errorf(lull.Usage, "", "read password file: %w", err)
+			return DSN{}, lull.Errorf(lull.Usage, "give a file that this user can read, with the password in its first line", "read password file: %w", err)
 		}
 		d.Password = NewSecret(p)
 		return d, nil
@@ -114,7 +114,7 @@ func (e Env) ask(d DSN) (DSN, error) {
 	}
 	p, err := e.Ask("Password for " + d.Where() + ": ")
 	if err != nil {
-		return DSN{}, lull.Errorf(lull.Usage, "", "read password: %w", err)
+		return DSN{}, lull.Errorf(lull.Usage, "set LULL_PASSWORD or use --password-file", "read password: %w", err)
 	}
 	d.Password = NewSecret(p)
 	return d, nil

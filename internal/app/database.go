@@ -137,12 +137,12 @@ func Identity(ctx context.Context, c *mysql.Conn) (string, error) {
 
 // parseName reads "schema.table", or "table" in the default schema.
 func parseName(s, schema string) (db.Name, error) {
-	unquoted := strings.ReplaceAll(s, "`", "")
-	if a, b, ok := strings.Cut(unquoted, "."); ok {
+	plain := unquoted(s)
+	if a, b, ok := strings.Cut(plain, "."); ok {
 		return db.Name{Schema: a, Table: b}, nil
 	}
 	if schema == "" {
 		return db.Name{}, lull.Errorf(lull.Usage, "write SCHEMA.TABLE, or name the schema in --db", "table %s: no schema is given", s)
 	}
-	return db.Name{Schema: schema, Table: unquoted}, nil
+	return db.Name{Schema: schema, Table: plain}, nil
 }

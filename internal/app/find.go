@@ -98,7 +98,7 @@ func (d *Database) live() accident.Live {
 func (d *Database) qualify(names history.Names) history.Names {
 	out := make(history.Names, 0, len(names))
 	for _, n := range names {
-		n = strings.ReplaceAll(n, "`", "")
+		n = unquoted(n)
 		if schema := d.defaultSchema(); schema != "" && !strings.Contains(n, ".") {
 			n = schema + "." + n
 		}

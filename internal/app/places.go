@@ -2,8 +2,10 @@ package app
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/lull-ops/lull/internal/fsx"
 	"github.com/lull-ops/lull/keep/history"
@@ -33,6 +35,9 @@ func (p *Places) Get(id string) (history.Place, bool) {
 	at, ok := p.at[id]
 	return at, ok
 }
+
+// IDs are the findings that are remembered, in order.
+func (p *Places) IDs() []string { return slices.Sorted(maps.Keys(p.at)) }
 
 // Remember notes where the accidents lie.
 func (p *Places) Remember(f *Found) error {

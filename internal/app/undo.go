@@ -318,7 +318,8 @@ func Apply(ctx context.Context, c *mysql.Conn, plan *act.Stored, opt undo.ApplyO
 		return nil, err
 	}
 	opt.Server = server
-	return undo.Apply(ctx, newTarget(c), plan, opt)
+	r, err := undo.Apply(ctx, newTarget(c), plan, opt)
+	return r, denied(err)
 }
 
 // WriteSQL writes a plan as SQL.
