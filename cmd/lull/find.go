@@ -57,8 +57,8 @@ func newFindCmd(a *runner) *cobra.Command {
 		Long: `Find reads the binlogs that the server writes anyway, over the replication
 protocol or from files, and shows the transactions that look like accidents:
 many rows deleted or updated at once, statements without a WHERE, TRUNCATE,
-DROP. It changes nothing. Transactions that only inserted are left out; --all shows
-them. When part of the logs could not be read, the exit code is 4.
+DROP. It changes nothing. Transactions that only inserted are left out unless
+--all is given. When part of the logs could not be read, the exit code is 4.
 
 With --key it shows every version of one row, who made it and when.`,
 		Example: `  lull find --db mysql://ops@db.example.com/shop --since 3h

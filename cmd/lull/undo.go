@@ -40,7 +40,7 @@ func newUndoCmd(a *runner) *cobra.Command {
 	var f undoFlags
 	cmd := &cobra.Command{
 		Use:     "undo [FINDING ... | PLAN]",
-		Short:   "Plan how to take an accident back; nothing is changed before apply",
+		Short:   "Plan how to take an accident back; apply carries it out",
 		GroupID: repair,
 		Long: `Undo compares every row that an accident changed with what is there now, and
 makes a plan: rows that are missing go back as they were, columns that the
