@@ -41,6 +41,9 @@ type Plan struct {
 	Warnings []Warning `json:"warnings,omitempty"`
 	// Atomic: one transaction; else batches with a ledger.
 	Atomic bool `json:"atomic"`
+	// Unchecked: the server does not enforce foreign keys while this is written, because rows
+	// go back in an order that breaks them in between. They hold again at the end.
+	Unchecked bool `json:"unchecked,omitempty"`
 	// Triggers says that triggers which fire were allowed.
 	Triggers bool   `json:"triggers,omitempty"`
 	Digest   string `json:"digest"`

@@ -50,15 +50,20 @@ func createRecords(path string) (*recordWriter, error) {
 	return r, err
 }
 
-func (r *recordWriter) write(rec *Record) error {
-	b := db.AppendRow(r.buf[:0], rec.Now)
-	b = db.AppendRow(b, rec.To)
-	b = binary.AppendUvarint(b, uint64(len(rec.Set)))
+// Append appends the record's bytes, for Parse, to dst.
+func (rec *Record) Append(dst []byte) []byte {
+	dst = db.AppendRow(dst, rec.Now)
+	dst = db.AppendRow(dst, rec.To)
+	dst = binary.AppendUvarint(dst, uint64(len(rec.Set)))
 	for _, i := range rec.Set {
-		b = binary.AppendUvarint(b, uint64(i))
+		dst = binary.AppendUvarint(dst, uint64(i))
 	}
-	b = db.AppendRow(b, rec.Was)
-	b = append(b, rec.Why...)
+	dst = db.AppendRow(dst, rec.Was)
+	return append(dst, rec.Why...)
+}
+
+func (r *recordWriter) write(rec *Record) error {
+	b := rec.Append(r.buf[:0])
 	r.buf = b
 	var head [binary.MaxVarintLen64]byte
 	n := binary.PutUvarint(head[:], uint64(len(b)))

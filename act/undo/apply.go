@@ -170,6 +170,9 @@ func (a *apply) atomic(ctx context.Context) error {
 				return err
 			}
 		}
+		if a.plan.Unchecked {
+			return a.noOrphans(ctx, tx)
+		}
 		return nil
 	})
 }
@@ -191,7 +194,7 @@ func (a *apply) transact(ctx context.Context, b act.Batch, write func(Tx, *count
 }
 
 func (a *apply) once(ctx context.Context, b act.Batch, write func(Tx, *counts) error) error {
-	tx, err := a.target.Begin(ctx, a.plan.ID, a.checks(b.Section))
+	tx, err := a.target.Begin(ctx, a.plan.ID, !a.plan.Unchecked)
 	if err != nil {
 		return err
 	}
@@ -218,24 +221,6 @@ func (a *apply) add(c *counts) {
 	a.deleted.Add(c.deleted)
 	a.verified.Add(c.verified)
 	a.sum.join(&c.sum)
-}
-
-// checks says whether foreign keys can be enforced while a section is written: not where a
-// table refers to itself, because its rows go back in key order. What the plan writes was
-// compared with the parents when it was made.
-func (a *apply) checks(section int) bool {
-	for i, sec := range a.plan.Sections {
-		if section >= 0 && i != section || sec.Do != act.Insert {
-			continue
-		}
-		t := a.plan.Tables[sec.Table].Shape
-		for _, fk := range t.Parents {
-			if fk.Parent == t.Name {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // The size of a batch of a plan that is not atomic.

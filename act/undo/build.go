@@ -2,9 +2,11 @@ package undo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"strings"
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/act"
@@ -18,13 +20,12 @@ const sortMemory = 32 << 20
 
 // Build makes a plan: register each table with Open, Add its changes, then Plan.
 type Build struct {
-	req    Request
-	target Target
-	draft  *act.Draft
-	tables []*table
-	warn   []act.Warning
-	// inserts remembers the keys of rows the plan brings back, for their children.
-	inserts map[db.Name]map[uint64]bool
+	req     Request
+	target  Target
+	draft   *act.Draft
+	tables  []*table
+	warn    []act.Warning
+	contest *contest
 	shapes  map[db.Name]*db.Table
 	seed    maphash.Seed
 	direct  *direct // set when rows are written as SQL at once
@@ -43,7 +44,13 @@ type table struct {
 	create   bool // the side table does not exist yet
 	rowEnd   int  // MariaDB system versioning: the place of row_end in the log's rows, -1 without
 	unstored int64
+	kept     int64       // old values that were not logged, of rows that go back otherwise
 	sql      *sqlSection // of a direct build
+	index    int         // into the plan's tables
+	// contested: rows may take each other's places. child: it refers to a table of the plan.
+	contested, child bool
+	// movesParents: values that children refer to are changed back.
+	movesParents bool
 }
 
 // NewBuild begins a plan for the target in the store. Without a target the plan takes every
@@ -59,12 +66,14 @@ func NewBuild(req Request, target Target, store *act.Store) (*Build, error) {
 	d.Kind, d.Target, d.Server, d.Source, d.At, d.Triggers = "undo", req.Target, req.Server, req.Source, req.At, req.Triggers
 	return &Build{
 		req: req, target: target, draft: d, seed: maphash.MakeSeed(),
-		inserts: map[db.Name]map[uint64]bool{}, shapes: map[db.Name]*db.Table{},
+		contest: newContest(d.Dir()), shapes: map[db.Name]*db.Table{},
 	}, nil
 }
 
 // Discard drops the plan unless it has been made.
-func (b *Build) Discard() error { return b.draft.Discard() }
+func (b *Build) Discard() error {
+	return errors.Join(b.contest.spool.Close(), b.draft.Discard())
+}
 
 // Warn adds something the reader of the plan must know.
 func (b *Build) Warn(partly bool, format string, args ...any) {
@@ -78,9 +87,7 @@ func (b *Build) Warn(partly bool, format string, args ...any) {
 // of columns renamed since (in lower case). It returns what takes the table's changes.
 func (b *Build) Open(ctx context.Context, then, live *db.Table, renamed map[string]string) (func(*db.Change) error, error) {
 	t := &table{live: live, out: map[act.Verb]act.Out{}, rowEnd: -1}
-	if i := then.Index("row_end"); i >= 0 && then.Columns[i].Generated && live.Index("row_end") < 0 {
-		t.rowEnd = i
-	}
+	t.rowEnd = rowEnd(then, live)
 	if err := b.aside(ctx, t); err != nil {
 		return nil, err
 	}
@@ -106,6 +113,20 @@ func (b *Build) Open(ctx context.Context, then, live *db.Table, renamed map[stri
 	t.plan = act.Table{Name: t.live.Name, Title: t.live.Name.String(), Key: t.key, Create: t.create, Like: live.Name.String()}
 	b.tables = append(b.tables, t)
 	return func(ch *db.Change) error { return t.add(b, ch) }, nil
+}
+
+// rowEnd is the place of a system-versioned table's row_end in the log's rows, -1 in other
+// tables: a column that the table does not show, or that the server adds to its key.
+func rowEnd(then, live *db.Table) int {
+	if i := then.Index("row_end"); i >= 0 && then.Columns[i].Generated && live.Index("row_end") < 0 {
+		return i
+	}
+	for _, i := range live.RowKey() {
+		if c := &live.Columns[i]; c.Generated && c.DataType == "timestamp" && c.Scale == 6 {
+			return then.Index(c.Name)
+		}
+	}
+	return -1
 }
 
 // aside points a table's rows to the side table that the request names.
@@ -184,12 +205,16 @@ func (b *Build) Plan(ctx context.Context) (*act.Plan, error) {
 	}
 	b.parentsFirst()
 	for i, t := range b.tables {
+		t.index = i
 		if err := b.open(i, t); err != nil {
 			return nil, err
 		}
 		if err := b.table(ctx, t); err != nil {
 			return nil, err
 		}
+	}
+	if err := b.settleContest(); err != nil {
+		return nil, err
 	}
 	return b.commit()
 }
@@ -221,8 +246,7 @@ func (b *Build) open(i int, t *table) error {
 	return nil
 }
 
-// commit puts the sections in order - children are deleted first, parents inserted first -
-// and seals the plan.
+// commit puts the sections in order and seals the plan.
 func (b *Build) commit() (*act.Plan, error) {
 	d := b.draft
 	for _, t := range b.tables {
@@ -239,26 +263,85 @@ func (b *Build) commit() (*act.Plan, error) {
 		d.Tables = append(d.Tables, p)
 	}
 	d.Warnings = b.warn
-	rank := map[act.Verb]int{act.Delete: 0, act.Update: 1, act.Insert: 2, act.Keep: 3}
-	d.Order(func(x, y act.Section) int {
-		if x.Do != y.Do {
-			return rank[x.Do] - rank[y.Do]
+	for _, t := range b.tables {
+		if t.textual() && t.writes(act.Insert) && t.writes(act.Delete) {
+			b.contest.crossed = true // 'a' comes back when 'A' is gone
 		}
-		if x.Do == act.Delete {
-			return y.Table - x.Table
-		}
-		return x.Table - y.Table
-	})
+	}
+	d.Order(b.order)
 	sum := d.Totals()
 	d.Atomic = sum.Writes() <= AtomicRows
 	if b.req.Atomic != nil {
 		d.Atomic = *b.req.Atomic
+	}
+	d.Unchecked = b.unchecked()
+	if d.Unchecked || b.contest.crossed {
+		d.Atomic = true // in between the rows break rules that they keep at the end
 	}
 	if sum.Keep > 0 && b.req.On == FailPlan {
 		return nil, lull.Errorf(lull.Refused, "leave out --on-conflict fail to see them, or choose keep or restore",
 			"%d rows were changed since the accident, and --on-conflict is fail", sum.Keep)
 	}
 	return d.Commit()
+}
+
+// order is the order of two sections: parents are updated and inserted before their children,
+// and rows are deleted after that, children first. Only where rows take the places of others
+// these must be gone before.
+func (b *Build) order(x, y act.Section) int {
+	rank := func(s act.Section) int {
+		switch {
+		case s.Do == act.Keep:
+			return 2
+		case s.Do != act.Delete:
+			return 0
+		case b.contest.crossed:
+			return -1
+		}
+		return 1
+	}
+	if r := rank(x) - rank(y); r != 0 {
+		return r
+	}
+	if x.Do == act.Delete {
+		return y.Table - x.Table
+	}
+	if x.Table != y.Table {
+		return x.Table - y.Table
+	}
+	return strings.Compare(string(y.Do), string(x.Do)) // updates, then inserts
+}
+
+// unchecked says that foreign keys cannot be enforced while the plan is written: rows of one
+// table refer to each other, rows leave for a moment to make room, or the server would change
+// children that the plan changes itself.
+func (b *Build) unchecked() bool {
+	for _, t := range b.tables {
+		if t.create {
+			continue
+		}
+		for _, fk := range t.live.Parents {
+			if fk.Parent == t.live.Name && t.writes(act.Insert, act.Update, act.Delete) {
+				return true
+			}
+		}
+		if b.contest.crossed && len(t.live.Parents)+len(t.live.Children) > 0 {
+			return true
+		}
+		for _, fk := range t.live.Children {
+			if t.movesParents && b.among(fk.Child) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (t *table) writes(verbs ...act.Verb) bool {
+	return slices.ContainsFunc(verbs, func(v act.Verb) bool {
+		out, ok := t.out[v]
+		return ok && out.Rows() > 0
+	})
 }
 
 // triggers refuses a plan whose writes would fire some, because what they do is not undone.

@@ -3,6 +3,7 @@ package undo
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/lull-ops/lull/act"
 	"github.com/lull-ops/lull/db"
@@ -47,9 +48,9 @@ func (x *batch) settle(key []int) error {
 		if n.After, rest, err = db.ParseRow(rest, n.After); err != nil {
 			return err
 		}
-		row := n.Before
+		row := n.After // the key it has now, if it has another one
 		if row == nil {
-			row = n.After
+			row = n.Before
 		}
 		for _, c := range key {
 			values = append(values, row[c])
@@ -72,6 +73,9 @@ func (b *Build) table(ctx context.Context, t *table) error {
 	if t.key == nil {
 		return b.keyless(ctx, t, ns)
 	}
+	t.judge.key, t.judge.moves = t.key, t.folder.moves > 0
+	t.contested = b.contends(t)
+	t.child = slices.ContainsFunc(t.live.Parents, func(fk db.ForeignKey) bool { return b.among(fk.Parent) })
 	var x batch
 	for {
 		x.reset()
@@ -87,6 +91,17 @@ func (b *Build) table(ctx context.Context, t *table) error {
 	}
 	b.lost(t)
 	return nil
+}
+
+// contends says that rows of the table may take each other's places.
+func (b *Build) contends(t *table) bool {
+	others := slices.ContainsFunc(t.live.Keys, func(k db.Key) bool { return !k.Prefix && !slices.Equal(k.Columns, t.key) })
+	return t.textual() || others || t.judge.moves
+}
+
+// textual says that keys may be equal to the server though they are spelled otherwise.
+func (t *table) textual() bool {
+	return slices.ContainsFunc(t.key, func(i int) bool { return t.live.Columns[i].Collation != "" })
 }
 
 // take fills a batch with the rows the request wants.
@@ -151,17 +166,20 @@ func (t *table) unrecoverable(n *net) bool {
 		}
 		return false
 	}
-	changed := false
+	missing, known := int64(0), false
 	for _, i := range t.judge.cols {
-		if n.After[i].State == db.Absent {
-			continue
+		switch {
+		case n.After[i].State == db.Absent || t.mapper.from[i] < 0:
+		case n.Before[i].State == db.Absent:
+			missing++
+		case !n.Before[i].Equal(n.After[i]):
+			known = true
 		}
-		if n.Before[i].State != db.Absent && !n.Before[i].Equal(n.After[i]) {
-			return false // something can go back
-		}
-		changed = changed || n.Before[i].State == db.Absent
 	}
-	return changed
+	if known {
+		t.kept += missing
+	}
+	return missing > 0 && !known
 }
 
 // isLarge says that binlog_row_image=NOBLOB leaves the column out.
@@ -177,6 +195,9 @@ func isLarge(c *db.Column) bool {
 func (b *Build) lost(t *table) {
 	if t.plan.Lost > 0 {
 		b.Warn(true, "%d rows of %s cannot be brought back: the server logged only their keys and changes (binlog_row_image is not FULL)", t.plan.Lost, t.live.Name)
+	}
+	if t.kept > 0 {
+		b.Warn(true, "%d old values of %s were not logged (binlog_row_image is not FULL) and stay as the accident left them", t.kept, t.live.Name)
 	}
 	if t.unstored > 0 {
 		b.Warn(true, "%d values of BLOB, TEXT and JSON columns of %s were not logged (binlog_row_image=NOBLOB) and come back as NULL", t.unstored, t.live.Name)
@@ -205,20 +226,7 @@ func (b *Build) compare(ctx context.Context, t *table, x *batch) error {
 			verdicts[i].rec.Set = append([]int(nil), verdicts[i].rec.Set...)
 		}
 	}
-	if !t.create && b.target != nil {
-		if err := b.clashes(ctx, t, verdicts); err != nil {
-			return err
-		}
-		if err := b.parents(ctx, t, verdicts); err != nil {
-			return err
-		}
-	}
-	for i := range verdicts {
-		if err := b.record(t, &verdicts[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.constraints(ctx, t, verdicts)
 }
 
 func (b *Build) record(t *table, v *verdict) error {
@@ -231,9 +239,6 @@ func (b *Build) record(t *table, v *verdict) error {
 	}
 	if v.do == act.Update && v.rec.Why != "" {
 		t.plan.Partial++
-	}
-	if v.do == act.Insert {
-		b.remember(t, v.rec.To)
 	}
 	return t.out[v.do].Add(&v.rec)
 }

@@ -17,19 +17,21 @@ type net struct {
 
 // folder gathers the changes of one table and folds them per row, in bounded memory.
 type folder struct {
-	m    *mapper
-	key  []int
-	sort *extsort.Sorter
-	buf  []byte
-	val  []byte
+	m     *mapper
+	dir   string
+	key   []int
+	sort  *extsort.Sorter
+	moves uint64 // changes that gave a row another key
+	buf   []byte
+	val   []byte
 }
 
 func newFolder(dir string, m *mapper, key []int, memory int) *folder {
-	return &folder{m: m, key: key, sort: extsort.New(dir, memory)}
+	return &folder{m: m, dir: dir, key: key, sort: extsort.New(dir, memory)}
 }
 
-// add takes one change, given in the columns of the live table. A change of the key is a
-// row gone under the old one and a row come under the new one.
+// add takes one change, given in the columns of the live table. A change of the key is kept
+// under both keys: as a departure and an arrival that have one number.
 func (f *folder) add(before, after db.Row) error {
 	if before != nil && after != nil {
 		for _, i := range f.key {
@@ -43,21 +45,24 @@ func (f *folder) add(before, after db.Row) error {
 		if row == nil {
 			row = after
 		}
-		return f.put(row, before, after)
+		return f.put(row, before, after, 0)
 	}
-	if err := f.put(before, before, nil); err != nil {
+	f.moves++
+	if err := f.put(before, before, nil, f.moves); err != nil {
 		return err
 	}
-	return f.put(after, nil, after)
+	return f.put(after, nil, after, f.moves)
 }
 
-func (f *folder) put(keyed, before, after db.Row) error {
+// put keeps one record: both rows, and the number of the move it is a half of.
+func (f *folder) put(keyed, before, after db.Row, move uint64) error {
 	var err error
 	if f.buf, err = appendSortKey(f.buf[:0], f.m.live, keyed, f.key); err != nil {
 		return err
 	}
 	f.val = db.AppendRow(f.val[:0], before)
 	f.val = db.AppendRow(f.val, after)
+	f.val = binary.AppendUvarint(f.val, move)
 	return f.sort.Add(f.buf, f.val)
 }
 
@@ -117,77 +122,3 @@ func integerKey(c *db.Column, data []byte) (uint64, bool) {
 	n, err := strconv.ParseInt(string(data), 10, 64)
 	return uint64(n) ^ 1<<63, err == nil
 }
-
-// nets hands out the folded rows in key order. Rows are valid until the next call.
-type nets struct {
-	it   *extsort.Iter
-	more bool
-	cur  net
-	// first and last keep the group's rows, whose records the iterator reuses
-	first, last []byte
-	key         []byte
-	bufB, bufA  db.Row
-}
-
-func (f *folder) nets() (*nets, error) {
-	it, err := f.sort.Sort()
-	if err != nil {
-		return nil, err
-	}
-	n := &nets{it: it}
-	n.more = it.Next()
-	return n, it.Err()
-}
-
-// next folds one key's changes; nil at the end.
-func (n *nets) next() (*net, error) {
-	for n.more {
-		n.key = append(n.key[:0], n.it.Key()...)
-		n.first = append(n.first[:0], n.it.Value()...)
-		single := true
-		for {
-			if n.more = n.it.Next(); !n.more || string(n.it.Key()) != string(n.key) {
-				break
-			}
-			n.last = append(n.last[:0], n.it.Value()...)
-			single = false
-		}
-		if err := n.it.Err(); err != nil {
-			return nil, err
-		}
-		if err := n.fold(single); err != nil {
-			return nil, err
-		}
-		if n.cur.Before != nil || n.cur.After != nil {
-			return &n.cur, nil
-		}
-	}
-	return nil, nil
-}
-
-// fold takes the before-image of the group's first record and the after-image of its last.
-func (n *nets) fold(single bool) error {
-	before, rest, err := db.ParseRow(n.first, n.bufB)
-	if err != nil {
-		return err
-	}
-	if !single {
-		if _, rest, err = db.ParseRow(n.last, n.bufA); err != nil {
-			return err
-		}
-	}
-	after, _, err := db.ParseRow(rest, n.bufA)
-	if err != nil {
-		return err
-	}
-	if before != nil {
-		n.bufB = before
-	}
-	if after != nil {
-		n.bufA = after
-	}
-	n.cur = net{before, after}
-	return nil
-}
-
-func (n *nets) close() error { return n.it.Close() }

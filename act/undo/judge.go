@@ -19,7 +19,9 @@ const (
 type verdict struct {
 	do     act.Verb // "" when nothing is to be done
 	forced bool     // a conflict decided against the row as it is now
-	rec    act.Record
+	// occupied: the row has to be inserted, and another one, in rec.Was, has its key by now.
+	occupied bool
+	rec      act.Record
 }
 
 // judge compares one row's versions: before the accident, after it, now.
@@ -27,7 +29,10 @@ type judge struct {
 	t    *db.Table
 	cols []int // columns that are stored, not computed
 	on   OnConflict
-	set  []int
+	key  []int
+	// moves: the accident gave rows other keys, so a row found under a key may be another one.
+	moves bool
+	set   []int
 }
 
 func newJudge(t *db.Table, on OnConflict) *judge {
@@ -68,12 +73,20 @@ func (j *judge) deleted(n *net, now db.Row) verdict {
 	if j.sameKnown(n.Before, now) {
 		return verdict{}
 	}
-	if j.on == RestoreThen {
-		if set := j.differing(n.Before, now); len(set) > 0 {
-			return verdict{do: act.Update, forced: true, rec: act.Record{Now: now, To: n.Before, Set: set}}
-		}
+	if j.moves || !sameKey(n.Before, now, j.key) {
+		return verdict{do: act.Insert, occupied: true, rec: act.Record{To: n.Before, Was: now, Why: putBack}}
 	}
-	return conflict("it was put back since, and differs", n, now)
+	if j.on == RestoreThen {
+		return j.overwrite(n.Before, now)
+	}
+	return conflict(putBack, n, now)
+}
+
+const putBack = "it was put back since, and differs"
+
+// overwrite makes the row of now what it was.
+func (j *judge) overwrite(to, now db.Row) verdict {
+	return verdict{do: act.Update, forced: true, rec: act.Record{Now: now, To: to, Set: j.differing(to, now)}}
 }
 
 // inserted: the accident brought the row.

@@ -14,10 +14,10 @@ import (
 // accident made, so that it can be found; a mark under the old one tells when a row was
 // changed twice.
 func (f *folder) addLinked(before, after db.Row) error {
-	if err := f.put(before, nil, nil); err != nil {
+	if err := f.put(before, nil, nil, 0); err != nil {
 		return err
 	}
-	return f.put(after, before, after)
+	return f.put(after, before, after, 0)
 }
 
 // group is what the accident did to all rows that are equal to each other, in a table that

@@ -17,6 +17,8 @@ type mapper struct {
 	// Gone are columns that the log has and the table has no more.
 	gone []string
 	row  [2]db.Row
+	// unwritten are computed columns, but for those of the key.
+	unwritten []bool
 	// same says that rows stay as they are.
 	same bool
 }
@@ -56,6 +58,10 @@ func newMapper(then, live *db.Table, renamed map[string]string) (*mapper, error)
 			m.gone = append(m.gone, then.Columns[k].Name)
 		}
 	}
+	m.unwritten = make([]bool, len(live.Columns))
+	for i := range live.Columns {
+		m.unwritten[i] = live.Columns[i].Generated && !slices.Contains(live.RowKey(), i)
+	}
 	for i := range m.row {
 		m.row[i] = make(db.Row, len(live.Columns))
 	}
@@ -63,7 +69,7 @@ func newMapper(then, live *db.Table, renamed map[string]string) (*mapper, error)
 }
 
 // mapRow maps a before-image (which 0) or after-image (1). Generated columns and those newer
-// than the log come out Absent.
+// than the log come out Absent, but for those of the key.
 func (m *mapper) mapRow(which int, row db.Row) (db.Row, error) {
 	if row == nil || m.same {
 		return row, nil
@@ -71,7 +77,7 @@ func (m *mapper) mapRow(which int, row db.Row) (db.Row, error) {
 	out := m.row[which]
 	for i := range out {
 		out[i] = db.Value{State: db.Absent}
-		if m.from[i] < 0 || m.live.Columns[i].Generated {
+		if m.from[i] < 0 || m.unwritten[i] {
 			continue
 		}
 		v := row[m.from[i]]

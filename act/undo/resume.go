@@ -43,7 +43,7 @@ func (a *apply) compare(ctx context.Context, b act.Batch, recs []act.Record) (pl
 	}
 	moved := make([]bool, len(recs)) // found under its new key
 	err = a.target.Lookup(ctx, w.t, w.key, w.keysOf(recs, false), false, func(i int, now db.Row) error {
-		moved[i] = same(w.after(&recs[i]), now) || w.do == act.Delete && now == nil
+		moved[i] = same(afterOf(&recs[i]), now) || w.do == act.Delete && now == nil
 		return nil
 	})
 	if err != nil {
@@ -182,7 +182,6 @@ func Changes(plan *act.Stored, table int, fn func(*db.Change) error) error {
 		if err != nil {
 			return err
 		}
-		w := &sectionWriter{t: t.Shape}
 		for {
 			rec, err := in.Next()
 			if err != nil {
@@ -192,7 +191,7 @@ func Changes(plan *act.Stored, table int, fn func(*db.Change) error) error {
 				}
 				return fmt.Errorf("section %d of %s: %w", i, plan.ID, err)
 			}
-			if err := fn(&db.Change{Op: opOf[sec.Do], Table: t.Shape, Before: rec.Now, After: w.after(rec)}); err != nil {
+			if err := fn(&db.Change{Op: opOf[sec.Do], Table: t.Shape, Before: rec.Now, After: afterOf(rec)}); err != nil {
 				in.Close()
 				return err
 			}

@@ -94,8 +94,10 @@ func (w *sectionWriter) chunk(ctx context.Context, recs []act.Record) error {
 		if err := w.locked(ctx, recs); err != nil {
 			return err
 		}
-		if err := w.childless(ctx, recs); err != nil {
-			return err
+		if !w.a.plan.Unchecked {
+			if err := w.childless(ctx, recs); err != nil {
+				return err
+			}
 		}
 		if err := w.tx.Delete(ctx, w.t, w.whole(recs)); err != nil {
 			return w.explain(err)
@@ -122,10 +124,19 @@ type duplicate interface {
 	Duplicate() string
 }
 
+// foreign is what a target returns when a foreign key does not allow a write.
+type foreign interface {
+	error
+	Foreign() string
+}
+
 // explain turns a row that appeared since the plan into the plan being stale.
 func (w *sectionWriter) explain(err error) error {
 	if d, ok := errors.AsType[duplicate](err); ok {
 		return w.a.stale("a row with %s is in %s by now", d.Duplicate(), w.t.Name)
+	}
+	if f, ok := errors.AsType[foreign](err); ok {
+		return w.a.stale("rows of %s cannot be written: %s", w.t.Name, f.Foreign())
 	}
 	return err
 }
@@ -147,11 +158,29 @@ func (w *sectionWriter) locked(ctx context.Context, recs []act.Record) error {
 	})
 }
 
-// childless refuses to delete rows that others would be deleted or emptied with.
+// noOrphans looks at the end of a transaction without foreign keys whether rows refer to
+// those that were deleted.
+func (a *apply) noOrphans(ctx context.Context, tx Tx) error {
+	for i, sec := range a.plan.Sections {
+		if sec.Do != act.Delete {
+			continue
+		}
+		w := a.reader(act.Batch{Section: i})
+		w.tx = tx
+		err := a.each(i, sec, func(_ act.Batch, recs []act.Record) error { return w.childless(ctx, recs) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// childless refuses to delete rows that others refer to: before they are deleted, where these
+// would go with them, else afterwards. A row that came back under its key is none.
 func (w *sectionWriter) childless(ctx context.Context, recs []act.Record) error {
 	for _, fk := range w.t.Children {
-		if fk.OnDelete != "CASCADE" && !strings.HasPrefix(fk.OnDelete, "SET ") {
-			continue
+		if !w.a.plan.Unchecked && fk.OnDelete != "CASCADE" && !strings.HasPrefix(fk.OnDelete, "SET ") {
+			continue // the server sees to it
 		}
 		cols := indexes(w.t, fk.ParentColumns)
 		if cols == nil {
@@ -170,8 +199,14 @@ func (w *sectionWriter) childless(ctx context.Context, recs []act.Record) error 
 		if err != nil {
 			return err
 		}
+		back := make([]bool, len(recs))
+		if w.a.plan.Unchecked {
+			if back, err = w.tx.Exists(ctx, w.t, cols, values); err != nil {
+				return err
+			}
+		}
 		for i, yes := range there {
-			if yes {
+			if yes && !back[i] {
 				return w.a.stale("rows of %s refer to row %s of %s and would go with it", fk.Child, w.show(recs[i].Now), w.t.Name)
 			}
 		}
@@ -208,7 +243,7 @@ func (w *sectionWriter) keysOf(recs []act.Record, before bool) []db.Row {
 	for i := range recs {
 		row := recs[i].Now
 		if row == nil || !before && recs[i].To != nil {
-			row = w.after(&recs[i])
+			row = afterOf(&recs[i])
 		}
 		for _, c := range w.key {
 			values = append(values, row[c])
@@ -218,8 +253,8 @@ func (w *sectionWriter) keysOf(recs []act.Record, before bool) []db.Row {
 	return out
 }
 
-// after is the row as it will be: an update keeps what it does not set.
-func (w *sectionWriter) after(rec *act.Record) db.Row {
+// afterOf is the row as it will be: an update keeps what it does not set.
+func afterOf(rec *act.Record) db.Row {
 	if rec.Now == nil || rec.To == nil {
 		return rec.To
 	}
@@ -238,7 +273,7 @@ func (w *sectionWriter) verify(ctx context.Context, recs []act.Record) error {
 	}
 	j := judge{cols: w.cols}
 	return w.tx.Lookup(ctx, w.t, w.key, w.keysOf(recs, false), false, func(i int, now db.Row) error {
-		want := w.after(&recs[i])
+		want := afterOf(&recs[i])
 		if w.do == act.Delete {
 			want = nil
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	driverpkg "github.com/go-sql-driver/mysql"
 
@@ -128,9 +129,23 @@ type taken struct{ *rowio.DuplicateError }
 
 func (e taken) Duplicate() string { return fmt.Sprintf("%s in key %s", e.Entry, e.Key) }
 
+// barred tells undo which foreign key does not allow a write.
+type barred struct{ *driverpkg.MySQLError }
+
+func (e barred) Foreign() string { return e.Message }
+
+// The server's refusals of a parent that is referred to, and of a child without a parent.
+const (
+	errReferenced   = 1451
+	errNoReferenced = 1452
+)
+
 func wrapTaken(err error) error {
 	if d, ok := errors.AsType[*rowio.DuplicateError](err); ok {
 		return taken{d}
+	}
+	if e, ok := errors.AsType[*driverpkg.MySQLError](err); ok && (e.Number == errReferenced || e.Number == errNoReferenced) {
+		return barred{e}
 	}
 	return err
 }
@@ -149,7 +164,7 @@ func (x *mysqlTx) Update(ctx context.Context, t *db.Table, items []undo.Change) 
 }
 
 func (x *mysqlTx) Delete(ctx context.Context, t *db.Table, keys []db.Row) error {
-	return x.writer(t).Delete(ctx, keys)
+	return wrapTaken(x.writer(t).Delete(ctx, keys))
 }
 
 // Commit is not cut short by a cancelled context: its outcome must be known.
@@ -163,4 +178,13 @@ func (x *mysqlTx) Commit() error {
 	return x.conn.Close()
 }
 
-func (x *mysqlTx) Rollback() error { return x.drop() }
+// Rollback asks the server first, so that no lock is left when it returns; a connection that
+// does not answer is only dropped.
+func (x *mysqlTx) Rollback() error {
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackWait)
+	defer cancel()
+	_, _ = x.conn.ExecContext(ctx, "ROLLBACK") // the server does it by itself when the connection is gone
+	return x.drop()
+}
+
+const rollbackWait = 10 * time.Second

@@ -136,6 +136,11 @@ func (p *planner) open(ctx context.Context, t *binlog.TableMap) (*db.Table, erro
 	if err := p.redefinitions(ctx, t, given, live); err != nil {
 		return nil, err
 	}
+	if live == nil {
+		if live, err = p.liveNow(ctx, name); err != nil {
+			return nil, err
+		}
+	}
 	then, err := binlogs.ShapeThen(t, given, live, p.since)
 	if err != nil {
 		return nil, err
@@ -182,6 +187,15 @@ func (p *planner) live(ctx context.Context, name db.Name) (*db.Table, error) {
 		return nil, nil
 	}
 	return t, err
+}
+
+// liveNow is the table under the name it was given since; nil when there is none.
+func (p *planner) liveNow(ctx context.Context, name db.Name) (*db.Table, error) {
+	now, err := binlogs.NameNow(name, p.since)
+	if err != nil || now == name {
+		return nil, err
+	}
+	return p.live(ctx, now)
 }
 
 // redefinitions reads what became of the tables since, when it can matter: the log does not

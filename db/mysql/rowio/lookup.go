@@ -242,8 +242,10 @@ func (l *lookup) scanRange(ctx context.Context, order []int) (done int, err erro
 	col := &l.table.Columns[l.by[0]]
 	limit := rangeExcess * len(order)
 	where := sqltext.AppendIdent(nil, col.Name)
-	where = append(append(where, " BETWEEN "...), l.keys[order[0]][0].Data...)
-	where = append(append(where, " AND "...), l.keys[order[len(order)-1]][0].Data...)
+	where = append(append(where, ">="...), l.keys[order[0]][0].Data...)
+	// Not BETWEEN: old servers miss rows with it when one end is above BIGINT's maximum.
+	where = sqltext.AppendIdent(append(where, " AND "...), col.Name)
+	where = append(append(where, "<="...), l.keys[order[len(order)-1]][0].Data...)
 	where = sqltext.AppendIdent(append(where, " ORDER BY "...), col.Name)
 	where = strconv.AppendInt(append(where, " LIMIT "...), int64(limit), 10)
 	found := 0

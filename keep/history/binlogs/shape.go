@@ -2,6 +2,7 @@ package binlogs
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -34,7 +35,7 @@ func ShapeThen(t *binlog.TableMap, given, live *db.Table, since []Redefinition) 
 	case given != nil:
 		then.Shape, err = givenShape(t, given)
 	case t.HasNames:
-		then.Shape = enrich(t, live)
+		then.Shape = then.enrich(t, live)
 	case live == nil:
 		err = unknownShape(name, "the log has no column names (binlog_row_metadata is not FULL)")
 	default:
@@ -46,64 +47,97 @@ func ShapeThen(t *binlog.TableMap, given, live *db.Table, since []Redefinition) 
 	return then, nil
 }
 
+// NameNow is what a table is called after the statements that redefined tables since.
+func NameNow(name db.Name, since []Redefinition) (db.Name, error) {
+	then := &Then{Now: name, Renamed: map[string]string{}}
+	_, err := then.follow(name, since)
+	return then.Now, err
+}
+
 func unknownShape(name db.Name, why string, args ...any) error {
 	return lull.Errorf(lull.Refused, "give its CREATE TABLE of then with --schema FILE.sql",
 		"which columns the logged rows of %s have is not certain: %s", name, fmt.Sprintf(why, args...))
 }
 
 // follow goes through what happened to the table since, oldest first: its names, the names
-// of its columns, and the ALTERs to take back.
+// of its columns, and the ALTERs to take back. A nil ALTER stands for another table that came
+// in its place.
 func (th *Then) follow(name db.Name, since []Redefinition) ([][]ddl.AlterOp, error) {
 	var alters [][]ddl.AlterOp
 	for i := range since {
 		r := &since[i]
-		for _, rn := range r.Renames {
-			if strings.EqualFold(rn.From.String(), th.Now.String()) {
-				th.Now = rn.To
-			}
-		}
-		if !slices.ContainsFunc(r.Tables, func(n db.Name) bool { return strings.EqualFold(n.String(), name.String()) }) {
-			continue
-		}
-		switch r.Verb {
-		case ddl.Drop, ddl.Create, ddl.CreateOrReplace, ddl.DropDatabase:
-			alters = append(alters, nil) // not the same table any more
-		case ddl.Alter:
+		about := slices.ContainsFunc(r.Tables, func(n db.Name) bool { return sameTable(n, th.Now) })
+		switch {
+		case r.Verb == ddl.DropDatabase && strings.EqualFold(r.Database, th.Now.Schema):
+			alters = append(alters, nil)
+		case !about:
+		case r.Verb == ddl.Create && r.IfNotExists:
+		case r.Verb == ddl.Create, r.Verb == ddl.CreateOrReplace:
+			alters = append(alters, nil)
+		case r.Verb == ddl.Drop:
+			alters = append(alters, nil)
+			th.Now = name // whatever has the name by now
+		case r.Verb == ddl.Alter:
 			_, ops, err := ddl.ParseAlter(r.SQL, r.Schema)
 			if err != nil {
 				return nil, unknownShape(name, "cannot read %q: %v", r.SQL, err)
 			}
 			alters = append(alters, ops)
-			th.rename(ops)
+			th.renameColumns(ops)
 		}
-		name = th.Now
+		switch {
+		case !about:
+		case replaced(&r.Statement, th.Now): // an online schema change: the name goes on
+			alters = append(alters, nil)
+		default:
+			th.renameTable(r.Renames)
+		}
 	}
 	return alters, nil
 }
 
-// rename notes column names; a column may be renamed again.
-func (th *Then) rename(ops []ddl.AlterOp) {
-	for _, op := range ops {
-		var from, to string
-		switch op.Kind {
-		case ddl.RenameColumn, ddl.ChangeColumn:
-			from, to = op.Old, op.New
-			if to == "" {
-				to = op.Column.Name
-			}
-		default:
-			continue
-		}
-		for old, now := range th.Renamed {
-			if strings.EqualFold(now, from) {
-				th.Renamed[old] = to
-				from = ""
-			}
-		}
-		if from != "" && !strings.EqualFold(from, to) {
-			th.Renamed[strings.ToLower(from)] = to
+func (th *Then) renameTable(renames []ddl.Renaming) {
+	for _, rn := range renames {
+		if sameTable(rn.From, th.Now) {
+			th.Now = rn.To
 		}
 	}
+}
+
+// renameColumns notes column names; a column may be renamed again. All of one ALTER happens at
+// once.
+func (th *Then) renameColumns(ops []ddl.AlterOp) {
+	before := maps.Clone(th.Renamed)
+	for _, op := range ops {
+		if op.Kind != ddl.RenameColumn && op.Kind != ddl.ChangeColumn {
+			continue
+		}
+		to := op.New
+		if to == "" {
+			to = op.Column.Name
+		}
+		first := strings.ToLower(op.Old)
+		again := false
+		for old, now := range before {
+			if strings.EqualFold(now, op.Old) {
+				first, again = old, true
+			}
+		}
+		if _, taken := before[first]; taken && !again {
+			continue // a column that came later, under a name of then
+		}
+		if again || !strings.EqualFold(op.Old, to) {
+			th.Renamed[first] = to
+		}
+	}
+}
+
+// nameNow is what a column of then is called by now.
+func (th *Then) nameNow(column string) string {
+	if now, ok := th.Renamed[strings.ToLower(column)]; ok {
+		return now
+	}
+	return column
 }
 
 // givenShape takes the user's CREATE TABLE when it fits the log's columns.
@@ -156,30 +190,35 @@ func withHidden(t *binlog.TableMap, c *db.Table) *db.Table {
 
 // enrich adds to the log's own metadata what only the live table tells: fixed lengths, UUID
 // and INET types, character sets, keys.
-func enrich(t *binlog.TableMap, live *db.Table) *db.Table {
+func (th *Then) enrich(t *binlog.TableMap, live *db.Table) *db.Table {
 	shape := t.Shape()
-	if live == nil {
-		return shape
-	}
 	for i := range shape.Columns {
 		c := &shape.Columns[i]
-		k := live.Index(c.Name)
-		if k < 0 && hidden(c.Name) {
-			c.Generated = true
-		}
-		if k < 0 || !t.Columns[i].Fits(&live.Columns[k]) {
+		c.Generated = c.Generated || hidden(c.Name)
+		if live == nil {
 			continue
 		}
-		elements := c.Elements
+		k := live.Index(th.nameNow(c.Name))
+		if k < 0 || !t.Columns[i].Fits(renamedTo(live.Columns[k], c.Name)) {
+			continue
+		}
+		logged := *c
 		*c = live.Columns[k]
-		if elements != nil {
-			c.Elements = elements
+		c.Name = logged.Name
+		if logged.Elements != nil {
+			c.Elements = logged.Elements
 		}
 	}
-	if len(shape.Keys) == 0 && len(shape.Columns) == len(live.Columns) {
+	if live != nil && len(shape.Keys) == 0 && len(shape.Columns) == len(live.Columns) && sameColumns(shape, live) {
 		shape.Keys = live.Keys
 	}
 	return shape
+}
+
+// renamedTo is a column under another name.
+func renamedTo(c db.Column, name string) *db.Column {
+	c.Name = name
+	return &c
 }
 
 // backward takes the ALTERs since back, newest first, and keeps the shapes that fit what the
@@ -239,4 +278,13 @@ func fit(t *binlog.TableMap, c *db.Table) *db.Table {
 
 func sameColumns(a, b *db.Table) bool {
 	return slices.EqualFunc(a.Columns, b.Columns, func(x, y db.Column) bool { return strings.EqualFold(x.Name, y.Name) })
+}
+
+// NameNow is what a table is called by now, after what happened to it since.
+func NameNow(name db.Name, since []Redefinition) db.Name {
+	then := &Then{Now: name, Renamed: map[string]string{}}
+	if _, err := then.follow(name, since); err != nil {
+		return name // ShapeThen says why
+	}
+	return then.Now
 }
