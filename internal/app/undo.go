@@ -191,9 +191,9 @@ func (p *planner) live(ctx context.Context, name db.Name) (*db.Table, error) {
 
 // liveNow is the table under the name it was given since; nil when there is none.
 func (p *planner) liveNow(ctx context.Context, name db.Name) (*db.Table, error) {
-	now, err := binlogs.NameNow(name, p.since)
-	if err != nil || now == name {
-		return nil, err
+	now := binlogs.NameNow(name, p.since)
+	if now == name {
+		return nil, nil
 	}
 	return p.live(ctx, now)
 }

@@ -47,13 +47,6 @@ func ShapeThen(t *binlog.TableMap, given, live *db.Table, since []Redefinition) 
 	return then, nil
 }
 
-// NameNow is what a table is called after the statements that redefined tables since.
-func NameNow(name db.Name, since []Redefinition) (db.Name, error) {
-	then := &Then{Now: name, Renamed: map[string]string{}}
-	_, err := then.follow(name, since)
-	return then.Now, err
-}
-
 func unknownShape(name db.Name, why string, args ...any) error {
 	return lull.Errorf(lull.Refused, "give its CREATE TABLE of then with --schema FILE.sql",
 		"which columns the logged rows of %s have is not certain: %s", name, fmt.Sprintf(why, args...))
