@@ -1,6 +1,10 @@
 package sqltext
 
-import "github.com/lull-ops/lull/db"
+import (
+	endian "encoding/binary"
+
+	"github.com/lull-ops/lull/db"
+)
 
 // AppendIdent appends a quoted identifier.
 func AppendIdent(dst []byte, name string) []byte {
@@ -90,27 +94,55 @@ const escaped = 1<<0 | 1<<'\n' | 1<<'\r' | 1<<0x1a | 1<<'\''
 
 func appendQuoted(dst, s []byte) []byte {
 	dst = append(dst, '\'')
-	start := 0
-	for i, c := range s {
-		if c < 64 && escaped>>c&1 == 0 || c >= 64 && c != '\\' {
-			continue
+	for {
+		n := plain(s)
+		dst = append(dst, s[:n]...)
+		if n == len(s) {
+			return append(dst, '\'')
 		}
-		dst = append(dst, s[start:i]...)
-		start = i + 1
-		switch c {
-		case 0:
-			c = '0'
-		case '\n':
-			c = 'n'
-		case '\r':
-			c = 'r'
-		case 0x1a:
-			c = 'Z'
-		}
-		dst = append(dst, '\\', c)
+		dst = append(dst, '\\', escape(s[n]))
+		s = s[n+1:]
 	}
-	dst = append(dst, s[start:]...)
-	return append(dst, '\'')
+}
+
+// plain is how many bytes s begins with that stand for themselves between quotes.
+func plain(s []byte) int {
+	n := 0
+	for n < len(s) {
+		for len(s)-n >= 8 && plain8(endian.LittleEndian.Uint64(s[n:])) {
+			n += 8
+		}
+		for end := min(n+8, len(s)); n < end; n++ {
+			if c := s[n]; c < 64 && escaped>>c&1 != 0 || c == '\\' {
+				return n
+			}
+		}
+	}
+	return n
+}
+
+// plain8 says that eight bytes surely need no escape: none is a control character, a quote
+// or a backslash. A byte is found by the borrow that subtracting from it leaves in its top
+// bit; a borrow from the byte below may only find too much.
+func plain8(w uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	quote, slash := w^ones*'\'', w^ones*'\\'
+	return ((w-ones*0x20)&^w|(quote-ones)&^quote|(slash-ones)&^slash)&tops == 0
+}
+
+// escape is what stands for c behind a backslash.
+func escape(c byte) byte {
+	switch c {
+	case 0:
+		return '0'
+	case '\n':
+		return 'n'
+	case '\r':
+		return 'r'
+	case 0x1a:
+		return 'Z'
+	}
+	return c
 }
 
 func appendHex(dst, s []byte) []byte {

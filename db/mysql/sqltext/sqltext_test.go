@@ -77,8 +77,11 @@ func TestNames(t *testing.T) {
 
 func table() *db.Table {
 	return &db.Table{Name: db.Name{Schema: "s", Table: "t"}, Columns: []db.Column{
-		{Name: "id", DataType: "int"}, {Name: "v", DataType: "varchar", Charset: "latin1", Collation: "latin1_bin"},
-		{Name: "g", DataType: "int", Generated: true}, {Name: "at", DataType: "timestamp"}, {Name: "e", DataType: "enum"},
+		{Name: "id", DataType: "int"},
+		{Name: "v", DataType: "varchar", Charset: "latin1", Collation: "latin1_bin"},
+		{Name: "g", DataType: "int", Generated: true},
+		{Name: "at", DataType: "timestamp"},
+		{Name: "e", DataType: "enum"},
 	}, Keys: []db.Key{{Name: "PRIMARY", Columns: []int{0}, Primary: true, NotNull: true}}}
 }
 
@@ -88,15 +91,21 @@ func TestUpdateAndDelete(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		{AppendUpdate(nil, table(), "lull p-1", []int{1}, to, []int{0}, was, []int{1, 3, 4}),
-			"UPDATE /* lull p-1 */ `s`.`t` SET `v`='b',`at`=`at` WHERE `id`=1 AND CAST(`v` AS BINARY)='a' AND `at` IS NULL"},
-		{AppendUpdate(nil, table(), "", []int{1, 3}, to, nil, was, []int{0, 1}),
-			"UPDATE `s`.`t` SET `v`='b',`at`=NULL WHERE `id`=1 AND CAST(`v` AS BINARY)='a' LIMIT 1"},
+		{
+			AppendUpdate(nil, table(), "lull p-1", []int{1}, to, []int{0}, was, []int{1, 3, 4}),
+			"UPDATE /* lull p-1 */ `s`.`t` SET `v`='b',`at`=`at` WHERE `id`=1 AND CAST(`v` AS BINARY)='a' AND `at` IS NULL",
+		},
+		{
+			AppendUpdate(nil, table(), "", []int{1, 3}, to, nil, was, []int{0, 1}),
+			"UPDATE `s`.`t` SET `v`='b',`at`=NULL WHERE `id`=1 AND CAST(`v` AS BINARY)='a' LIMIT 1",
+		},
 		{AppendDelete(nil, table(), "x", []int{0}, was, nil), "DELETE /* x */ FROM `s`.`t` WHERE `id`=1"},
 		{AppendDelete(nil, table(), "x", nil, was, []int{0, 4}), "DELETE /* x */ FROM `s`.`t` WHERE `id`=1 LIMIT 1"},
 		{AppendDeleteIn(nil, table(), "", []int{0}, []db.Row{row("1"), row("2")}), "DELETE FROM `s`.`t` WHERE `id` IN (1,2)"},
-		{AppendDeleteIn(nil, table(), "", []int{0, 1}, []db.Row{row("1", "a"), row("2", "NULL")}),
-			"DELETE FROM `s`.`t` WHERE (`id`=1 AND `v`=_latin1'a') OR (`id`=2 AND `v` IS NULL)"},
+		{
+			AppendDeleteIn(nil, table(), "", []int{0, 1}, []db.Row{row("1", "a"), row("2", "NULL")}),
+			"DELETE FROM `s`.`t` WHERE (`id`=1 AND `v`=_latin1'a') OR (`id`=2 AND `v` IS NULL)",
+		},
 	} {
 		if string(c.got) != c.want {
 			t.Errorf("got  %s\nwant %s", c.got, c.want)
@@ -241,8 +250,33 @@ func unquote(s []byte) (out, rest []byte) {
 	return nil, s
 }
 
+// TestQuotedAtEveryPlace puts each byte at each place of a longer text.
+func TestQuotedAtEveryPlace(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			for _, around := range []byte{'a', ' ', 0x7f, 0xff, '\'', 0x80} {
+				s := bytes.Repeat([]byte{around}, 20)
+				s[at] = byte(c)
+				out, rest := unquote(appendQuoted(nil, s))
+				if len(rest) != 0 || !bytes.Equal(out, s) {
+					t.Fatalf("%q reads as %q and %q", s, out, rest)
+				}
+			}
+		}
+	}
+}
+
+func BenchmarkQuoted(b *testing.B) {
+	s := []byte("Item 3f2c1b0a99d84e7785d1c2b3a4f5e6d7 of order 1234567, paid by card – danke")
+	var dst []byte
+	b.SetBytes(int64(len(s)))
+	for b.Loop() {
+		dst = appendQuoted(dst[:0], s)
+	}
+}
+
 func FuzzQuoted(f *testing.F) {
-	for _, s := range []string{"", "'", "\\", "\\'", "\x00\n\r\x1a\"", "a\\'b''", "\xff\x5c\x27", "%_\\%\\_\b\t"} {
+	for _, s := range []string{"", "'", "\\", "\\'", "\x00\n\r\x1a\"", "a\\'b''", "a text of more than eight bytes", "it's 'so': \\n or \n, then more", "\xff\x5c\x27", "%_\\%\\_\b\t"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, s []byte) {
