@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // opsSQL makes the account that Lull uses: what the master user of a hosted database may do,
@@ -38,10 +37,10 @@ func (b *bench) putBack(ctx context.Context, l *corpus) (err error) {
 	}
 	cs := []contender{
 		{name: "lull undo ID --yes", run: r.after(ctx, r.undo)},
-		{name: "LOAD DATA of the same rows", run: r.after(ctx, r.load)},
+		{name: "LOAD DATA, same rows", run: r.after(ctx, r.load)},
 	}
 	if b.merge {
-		cs = append(cs, contender{name: "restore dump, dump table, load it", run: r.after(ctx, r.restore), once: true})
+		cs = append(cs, contender{name: "restored dump, one table", run: r.after(ctx, r.restore), once: true})
 	}
 	runs, err := b.alternate(0, cs)
 	if err != nil {
@@ -168,6 +167,6 @@ func (r *back) restore(ctx context.Context) (t took, err error) {
 	}
 	t = t.add(step)
 	t.server += other.cpu()
-	r.say("restored: %s", strings.TrimSuffix(seconds(t.wall.Seconds()), " s"))
+	r.say("the way over a restored dump took %s s", seconds(t.wall.Seconds()))
 	return t, nil
 }

@@ -114,12 +114,12 @@ func (b *bench) writeSQL(ctx context.Context, l *corpus) error {
 		}}
 	}
 	exact := flashback("--start-position="+strconv.FormatInt(l.Start.Pos, 10), "--stop-position="+strconv.FormatInt(l.End.Pos, 10))
-	exact.name = "mariadb-binlog --flashback, position"
+	exact.name = "flashback, exact position"
 	whole := flashback()
-	whole.name = "mariadb-binlog --flashback, whole log"
+	whole.name = "flashback, whole log"
 	cs := []contender{
 		b.tool("lull undo ID --out", lull(id)),
-		b.tool("lull undo --pos --out", lull("--table", "billing", "--pos", filepath.Base(l.Big)+":"+strconv.FormatInt(l.Start.Pos, 10))),
+		b.tool("lull undo --pos P --out", lull("--table", "billing", "--pos", filepath.Base(l.Big)+":"+strconv.FormatInt(l.Start.Pos, 10))),
 		exact, whole,
 	}
 	runs, err := b.alternate(b.skip, cs)
@@ -149,13 +149,25 @@ func (b *bench) decode(ctx context.Context, l *corpus) error {
 		})
 	}
 	cs := []contender{
-		of("lull's codec, all rows to SQL", "lull"),
-		of("go-mysql, all rows to values", "go-mysql"),
+		of("lull, to SQL", "lull-sql"),
+		of("lull, to values", "lull-values"),
+		of("go-mysql, to values", "go-mysql"),
 	}
 	runs, err := b.alternate(b.skip, cs)
 	if err != nil {
 		return err
 	}
 	rows := int64(2*b.size.billing + b.size.clients + b.size.orders + b.size.lines)
-	return b.add(fmt.Sprintf("c. decode %d rows, log of %s", rows, megabytes(info.Size())), info.Size(), rows, cs, runs)
+	if err := b.add(fmt.Sprintf("c. decode %d rows of all tables, log of %s", rows, megabytes(info.Size())), 0, rows, cs, runs); err != nil {
+		return err
+	}
+	cs = []contender{
+		of("lull, to SQL", "lull-sql-of-the-delete"),
+		of("go-mysql, to values", "go-mysql-of-the-delete"),
+	}
+	if runs, err = b.alternate(b.skip, cs); err != nil {
+		return err
+	}
+	rows = int64(b.size.billing)
+	return b.add(fmt.Sprintf("   decode only the %d deleted rows of that log", rows), 0, rows, cs, runs)
 }

@@ -18,17 +18,18 @@ type size struct {
 	txs      int   // real transactions of the log of small ones
 	oltp     int64 // bytes to which their events are repeated
 	poolSize string
+	disk     int64 // bytes that are needed at the most
 }
 
 // full makes 5 million rows: about 1.2 GB of binlog, and as much again of small transactions.
 var full = size{
 	name: "full", billing: 1_000_000, clients: 500_000, orders: 1_500_000, lines: 2_000_000,
-	batch: 50_000, txs: 20_000, oltp: 1_050_000_000, poolSize: "1G",
+	batch: 50_000, txs: 20_000, oltp: 1_050_000_000, poolSize: "1G", disk: 12_000_000_000,
 }
 
 var tenth = size{
 	name: "quick", billing: 100_000, clients: 50_000, orders: 150_000, lines: 200_000,
-	batch: 50_000, txs: 2_000, oltp: 105_000_000, poolSize: "256M",
+	batch: 50_000, txs: 2_000, oltp: 105_000_000, poolSize: "256M", disk: 3_000_000_000,
 }
 
 // schemaSQL is the shop. Its rows are made from their number alone, so every server gets the
@@ -40,7 +41,7 @@ CREATE TABLE clients (
 ) DEFAULT CHARSET=utf8mb4;
 CREATE TABLE orders (
   id BIGINT UNSIGNED NOT NULL PRIMARY KEY, client_id BIGINT UNSIGNED NOT NULL, total DECIMAL(12,2) NOT NULL,
-  state ENUM('new','paid','packed','sent','back') NOT NULL, address VARCHAR(160) NOT NULL,
+  state ENUM('new','paid','packed','sent','back') NOT NULL, address VARCHAR(160) NOT NULL, remark VARCHAR(160) NOT NULL,
   placed_at DATETIME(6) NOT NULL, KEY client (client_id)
 ) DEFAULT CHARSET=utf8mb4;
 CREATE TABLE order_lines (
@@ -59,9 +60,9 @@ const (
 	clientsSQL = `INSERT INTO clients SELECT seq, CONCAT('Client ', seq, ' ', MD5(seq)), CONCAT('c', seq, '@', LEFT(MD5(seq*7), 12), '.example.com'),
  ELT(1+seq%5, 'Berlin', 'Zürich', 'Praha', 'İstanbul', '東京'), '2020-01-01' + INTERVAL seq%200000 MINUTE, REPEAT(MD5(seq*3), 2) FROM `
 	ordersSQL = `INSERT INTO orders SELECT seq, 1+CRC32(seq)%500000, CRC32(seq*11)%1000000/100, 1+seq%5,
- CONCAT(MD5(seq), ' street ', seq%977, ', ', MD5(seq*5)), '2024-01-01' + INTERVAL seq SECOND FROM `
+ CONCAT(MD5(seq), ' street ', seq%977, ', ', MD5(seq*5)), CONCAT('Please ring ', REPEAT(MD5(seq*23), 2), ' twice'), '2024-01-01' + INTERVAL seq SECOND FROM `
 	linesSQL = `INSERT INTO order_lines SELECT seq, 1+seq DIV 2, CONCAT('SKU-', LEFT(MD5(seq%5000), 20)), 1+seq%7, CRC32(seq)%100000/100,
- CONCAT('Item ', MD5(seq%5000), ' of order ', seq, ' ', MD5(seq)) FROM `
+ CONCAT('Item ', MD5(seq%5000), ' of order ', seq, ' ', REPEAT(MD5(seq), 3)) FROM `
 	billingSQL = `INSERT INTO billing SELECT seq, 1+CRC32(seq)%500000, CONCAT('INV-', LPAD(seq, 12, '0')), CRC32(seq*13)%10000000/100, CRC32(seq*17)%250000/10000,
  1+seq%4, seq%16, JSON_OBJECT('order', seq*3, 'method', ELT(1+seq%3, 'card', 'sepa', 'invoice'), 'ref', MD5(seq)),
  IF(seq%5=0, NULL, CONCAT('Rechnung für ', LEFT(MD5(seq*19), 24), ' – danke')), '2025-01-01' + INTERVAL seq*1000003 MICROSECOND,

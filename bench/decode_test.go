@@ -22,11 +22,11 @@ func BenchmarkDecode(b *testing.B) {
 		l := smallCorpus(b)
 		log, schema = l.Big, l.Schema
 	}
-	run := func(name string, decode func(log, schema string) (int, error)) {
+	run := func(name string, decode func() (int, error)) {
 		b.Run(name, func(b *testing.B) {
 			rows := 0
 			for b.Loop() {
-				n, err := decode(log, schema)
+				n, err := decode()
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -35,12 +35,16 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 		})
 	}
-	run("lull", decodeLull)
-	run("go-mysql", decodeGoMySQL)
+	run("lull-sql", func() (int, error) { return decodeLull(log, schema, "", true) })
+	run("lull-values", func() (int, error) { return decodeLull(log, schema, "", false) })
+	run("go-mysql", func() (int, error) { return decodeGoMySQL(log, "") })
+	run("lull-sql-of-the-delete", func() (int, error) { return decodeLull(log, schema, "billing", true) })
+	run("go-mysql-of-the-delete", func() (int, error) { return decodeGoMySQL(log, "billing") })
 }
 
-// decodeLull writes every row of the log as SQL.
-func decodeLull(log, schema string) (int, error) {
+// decodeLull decodes every row of the log, or only the rows deleted from one table, and
+// writes them as SQL if told so.
+func decodeLull(log, schema, only string, toSQL bool) (int, error) {
 	f, err := os.Open(log)
 	if err != nil {
 		return 0, err
@@ -50,14 +54,17 @@ func decodeLull(log, schema string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	w := &sqlWriter{out: bufio.NewWriterSize(io.Discard, 1<<20), shapes: shapes, decoders: map[uint64]*decoder{}}
+	w := &sqlWriter{out: bufio.NewWriterSize(io.Discard, 1<<20), shapes: shapes, decoders: map[uint64]*decoder{}, toSQL: toSQL}
 	p := binlog.NewParser(f, binlog.Options{})
+	if only != "" {
+		p.Want = func(_, table string) bool { return table == only }
+	}
 	for {
 		ev, err := p.Next()
 		if errors.Is(err, io.EOF) {
 			return w.rows, w.flush()
 		}
-		if err == nil && ev.Kind == binlog.Changed {
+		if err == nil && ev.Kind == binlog.Changed && (only == "" || ev.Rows.Op == db.Delete) {
 			err = w.event(ev.Rows)
 		}
 		if err != nil {
@@ -84,12 +91,13 @@ type decoder struct {
 	in *sqltext.Inserter
 }
 
-// sqlWriter turns row events into INSERT statements.
+// sqlWriter decodes row events and may turn them into INSERT statements.
 type sqlWriter struct {
 	out      *bufio.Writer
 	shapes   map[string]*db.Table
 	decoders map[uint64]*decoder
 	rows     int
+	toSQL    bool
 }
 
 func (w *sqlWriter) event(rows *binlog.Rows) error {
@@ -110,6 +118,9 @@ func (w *sqlWriter) event(rows *binlog.Rows) error {
 		if before == nil {
 			before = after
 		}
+		if !w.toSQL {
+			return nil
+		}
 		return d.in.Add(before)
 	})
 }
@@ -123,8 +134,9 @@ func (w *sqlWriter) flush() error {
 	return w.out.Flush()
 }
 
-// decodeGoMySQL turns every row of the log into Go values.
-func decodeGoMySQL(log, _ string) (int, error) {
+// decodeGoMySQL turns every row of the log, or only those deleted from one table, into Go
+// values.
+func decodeGoMySQL(log, only string) (int, error) {
 	f, err := os.Open(log)
 	if err != nil {
 		return 0, err
@@ -136,6 +148,15 @@ func decodeGoMySQL(log, _ string) (int, error) {
 	p := replication.NewBinlogParser()
 	p.SetFlavor("mariadb")
 	p.SetVerifyChecksum(true)
+	if only != "" {
+		p.SetRowsEventDecodeFunc(func(e *replication.RowsEvent, data []byte) error {
+			pos, err := e.DecodeHeader(data)
+			if err != nil || string(e.Table.Table) != only || e.Type() != replication.EnumRowsEventTypeDelete {
+				return err
+			}
+			return e.DecodeData(pos, data)
+		})
+	}
 	rows := 0
 	err = p.ParseReader(bufio.NewReaderSize(f, 1<<20), func(e *replication.BinlogEvent) error {
 		if ev, ok := e.Event.(*replication.RowsEvent); ok {

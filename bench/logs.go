@@ -11,10 +11,11 @@ import (
 	"path/filepath"
 
 	"github.com/lull-ops/lull/db/mysql/server"
+	"github.com/lull-ops/lull/internal/fsx"
 )
 
 // generation counts changes to what is generated, so that older caches are made anew.
-const generation = 1
+const generation = 2
 
 // firstLog is what a server calls its first binlog.
 const firstLog = "mysql-bin.000001"
@@ -176,14 +177,15 @@ func (b *bench) makeOLTP(ctx context.Context, l *corpus) (err error) {
 
 // writeFile makes a file that is there only when it is whole.
 func writeFile(name string, write func(io.Writer) error) error {
-	f, err := os.Create(name + ".part")
+	f, err := fsx.Create(name, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(write(f), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+	defer f.Close()
+	if err := write(f); err != nil {
+		return err
 	}
-	return os.Rename(f.Name(), name)
+	return f.Commit()
 }
 
 // removeIfThere removes a file that may not exist.

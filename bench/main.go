@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/lull-ops/lull/internal/clock"
+	"github.com/lull-ops/lull/internal/fsx"
 )
 
 // bench is one run.
@@ -75,16 +76,17 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	if err := b.folders(*dir); err != nil {
 		return err
 	}
-	err := b.run(ctx)
-	err = errors.Join(err, os.RemoveAll(b.work))
-	if !*keep {
-		err = errors.Join(err, os.RemoveAll(b.cache))
-	}
-	return err
+	return b.alone(func() error {
+		err := b.run(ctx)
+		if !*keep {
+			err = errors.Join(err, os.RemoveAll(b.cache))
+		}
+		return err
+	})
 }
 
-// folders makes the cache of this size and a working folder beside it, so that files can be
-// moved from one to the other.
+// folders makes the cache of this size and names a working folder beside it, so that files
+// can be moved from one to the other.
 func (b *bench) folders(dir string) (err error) {
 	if b.lull, err = filepath.Abs(b.lull); err != nil {
 		return fmt.Errorf("find lull: %w", err)
@@ -98,10 +100,29 @@ func (b *bench) folders(dir string) (err error) {
 	if err := os.MkdirAll(b.cache, 0o700); err != nil {
 		return fmt.Errorf("make cache: %w", err)
 	}
-	if b.work, err = os.MkdirTemp(filepath.Dir(b.cache), "work-"); err != nil {
+	b.work = filepath.Join(filepath.Dir(b.cache), "work")
+	return nil
+}
+
+// alone empties the working folder, which a run that was killed may have left, and calls run.
+// Two benchmarks at a time would measure each other.
+func (b *bench) alone(run func() error) (err error) {
+	lock, err := fsx.Lock(b.work+".lock", "make bench")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	if err := os.RemoveAll(b.work); err != nil {
+		return fmt.Errorf("empty working folder: %w", err)
+	}
+	if err := os.Mkdir(b.work, 0o700); err != nil {
 		return fmt.Errorf("make working folder: %w", err)
 	}
-	return nil
+	err = fsx.Need(b.work, b.size.disk)
+	if err == nil {
+		err = run()
+	}
+	return errors.Join(err, os.RemoveAll(b.work))
 }
 
 func (b *bench) run(ctx context.Context) error {

@@ -46,12 +46,16 @@ func (r *report) write(out io.Writer) error {
 
 func (c *contest) write(out io.Writer) error {
 	fmt.Fprintln(out, c.title)
-	t := term.NewTable(term.Column{}, term.Column{Head: "wall", Right: true}, term.Column{Head: "CPU", Right: true},
-		term.Column{Head: "server", Right: true}, term.Column{Head: "RSS", Right: true},
-		term.Column{Head: "MB/s", Right: true}, term.Column{Head: "rows/s", Right: true}, term.Column{Head: "x lull", Right: true})
+	unit, amount := "rows/s", c.rows
+	if c.bytes > 0 {
+		unit, amount = "MB/s", c.bytes/1_000_000
+	}
+	t := term.NewTable(term.Column{}, term.Column{Head: "wall s", Right: true}, term.Column{Head: "CPU s", Right: true},
+		term.Column{Head: "server s", Right: true}, term.Column{Head: "RSS", Right: true},
+		term.Column{Head: unit, Right: true}, term.Column{Head: "x lull", Right: true})
 	for i, m := range c.best {
 		t.Row("  "+c.names[i], seconds(m.wall.Seconds()), seconds(m.cpu), seconds(m.server), term.Bytes(m.rss),
-			rate(c.bytes/1_000_000, m.wall), rate(c.rows, m.wall), fmt.Sprintf("%.2f", m.wall.Seconds()/c.best[0].wall.Seconds()))
+			rate(amount, m.wall), fmt.Sprintf("%.2f", m.wall.Seconds()/c.best[0].wall.Seconds()))
 	}
 	if _, err := t.WriteTo(out); err != nil {
 		return err
@@ -64,7 +68,7 @@ func seconds(s float64) string {
 	if s == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f s", s)
+	return fmt.Sprintf("%.2f", s)
 }
 
 func rate(n int64, d time.Duration) string {
