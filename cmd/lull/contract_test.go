@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"os"
 	"slices"
 	"strings"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -61,5 +63,35 @@ func fields(path string, v any, out map[string]bool) {
 		}
 	default:
 		out[path] = true
+	}
+}
+
+// TestFieldsAreDocumented compares the fields that the scripts promise with docs/json.md.
+func TestFieldsAreDocumented(t *testing.T) {
+	script, err := os.ReadFile("testdata/scripts/json.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/json.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(script)) {
+		promised, ok := strings.CutPrefix(line, "json ")
+		if !ok {
+			continue
+		}
+		for field := range strings.FieldsSeq(promised) {
+			for part := range strings.SplitSeq(strings.ReplaceAll(field, "[]", ""), ".") {
+				n++
+				if !strings.Contains(string(page), "`"+part+"`") && !strings.Contains(string(page), `"`+part+`": {`) && !strings.Contains(string(page), `"`+part+`": "`) {
+					t.Errorf("docs/json.md does not tell what %s is (of %s)", part, field)
+				}
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("the script promises only %d fields: is it still the right one?", n)
 	}
 }

@@ -47,7 +47,7 @@ func (f *findFlags) print(a *runner, found *app.Found, begin time.Time) error {
 func printGaps(s *screen, gaps []history.Gap) {
 	for _, g := range gaps {
 		text := fmt.Sprintf("%s: %s", term.Safe(g.File), term.Safe(g.Reason))
-		if g.Pos > 0 {
+		if g.Pos > 0 && !strings.Contains(g.Reason, " at byte ") {
 			text = fmt.Sprintf("%s at byte %d: %s", term.Safe(g.File), g.Pos, term.Safe(g.Reason))
 		}
 		s.item(0, "gap", term.Warn, text)

@@ -110,9 +110,15 @@ func printTables(s *screen, p *act.Stored) {
 			name += " (created like " + term.Safe(t.Like) + ")"
 		}
 		s.line(4, "  %s", name)
-		s.counted(4, "+", t.Insert, "missing now: inserted as they were")
-		s.counted(4, "~", t.Update, "still as "+took+" left them: changed back")
-		s.counted(4, "-", t.Delete, "inserted by "+took+" and still the same: deleted")
+		if p.Target == "" { // from files alone: nobody has looked at the rows there are now
+			s.counted(4, "+", t.Insert, "inserted as they were")
+			s.counted(4, "~", t.Update, "changed back, where still as "+took+" left them")
+			s.counted(4, "-", t.Delete, "deleted, where still as "+took+" inserted them")
+		} else {
+			s.counted(4, "+", t.Insert, "missing now: inserted as they were")
+			s.counted(4, "~", t.Update, "still as "+took+" left them: changed back")
+			s.counted(4, "-", t.Delete, "inserted by "+took+" and still the same: deleted")
+		}
 		s.counted(4, "=", t.Same, "are as they were: left alone")
 		s.counted(4, "!", t.Keep, "changed since: kept as they are now (--on-conflict restore overwrites them)")
 		s.counted(4, "!", t.Forced, "of these were changed since, and are overwritten (--on-conflict restore)")
