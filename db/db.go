@@ -7,6 +7,7 @@ import "time"
 // State says whether a Value is known.
 type State uint8
 
+// The states of a value.
 const (
 	Null   State = iota // SQL NULL
 	Set                 // Data holds the value
@@ -30,6 +31,7 @@ type Row []Value
 // Op is what a Change did to its row.
 type Op uint8
 
+// The changes there are.
 const (
 	Insert Op = iota + 1
 	Update

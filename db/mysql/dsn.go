@@ -251,8 +251,15 @@ func (d DSN) String() string {
 	}
 	mark := "?"
 	for _, p := range [][2]string{
-		{"socket", d.Socket}, {"tls", string(d.TLS)}, {"ca", d.CA}, {"cert", d.Cert}, {"key", d.Key},
-		{"server-name", d.ServerName}, {"password-file", d.PasswordFile}, {"defaults-file", d.DefaultsFile}, {"timeout", timeout},
+		{"socket", d.Socket},
+		{"tls", string(d.TLS)},
+		{"ca", d.CA},
+		{"cert", d.Cert},
+		{"key", d.Key},
+		{"server-name", d.ServerName},
+		{"password-file", d.PasswordFile},
+		{"defaults-file", d.DefaultsFile},
+		{"timeout", timeout},
 	} {
 		if p[1] != "" {
 			b.WriteString(mark + p[0] + "=" + escape(p[1]))

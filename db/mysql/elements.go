@@ -16,12 +16,12 @@ var errElements = errors.New("member list of ENUM or SET is damaged")
 // information_schema prints it: quotes doubled, and backslash escapes for backslash, zero
 // byte, newline and carriage return.
 func parseElements(columnType string) ([]string, error) {
-	open := strings.IndexByte(columnType, '(')
-	if open < 0 {
+	_, after, ok := strings.Cut(columnType, "(")
+	if !ok {
 		return nil, errElements
 	}
 	var out []string
-	for s := columnType[open+1:]; ; {
+	for s := after; ; {
 		member, rest, err := cutElement(s)
 		if err != nil {
 			return nil, err

@@ -95,8 +95,17 @@ func TestLike(t *testing.T) {
 		pattern, s string
 		want       bool
 	}{
-		{"%", "", true}, {"", "", true}, {"", "a", false}, {"a%c%e", "abcde", true}, {"a%c%e", "abcdef", false}, {"%%b", "aab", true},
-		{`a\%`, "a%", true}, {`a\%`, "ab", false}, {"_", "", false}, {`\`, "a", false}, {"%ab", "aab", true},
+		{"%", "", true},
+		{"", "", true},
+		{"", "a", false},
+		{"a%c%e", "abcde", true},
+		{"a%c%e", "abcdef", false},
+		{"%%b", "aab", true},
+		{`a\%`, "a%", true},
+		{`a\%`, "ab", false},
+		{"_", "", false},
+		{`\`, "a", false},
+		{"%ab", "aab", true},
 	} {
 		if like(c.pattern, c.s) != c.want {
 			t.Errorf("%q LIKE %q is not %v", c.s, c.pattern, c.want)
@@ -141,8 +150,12 @@ func TestIsGeneratedAndUnsigned(t *testing.T) {
 		dataType, columnType string
 		want                 bool
 	}{
-		{"int", "int unsigned", true}, {"bigint", "bigint(20) unsigned zerofill", true}, {"int", "int(11)", false},
-		{"decimal", "decimal(10,2) unsigned", true}, {"enum", "enum(') unsigned')", false}, {"double", "double unsigned", true},
+		{"int", "int unsigned", true},
+		{"bigint", "bigint(20) unsigned zerofill", true},
+		{"int", "int(11)", false},
+		{"decimal", "decimal(10,2) unsigned", true},
+		{"enum", "enum(') unsigned')", false},
+		{"double", "double unsigned", true},
 	} {
 		if isUnsigned(db.Column{DataType: c.dataType, ColumnType: c.columnType}) != c.want {
 			t.Errorf("%s: not %v", c.columnType, c.want)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sort"
 	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/lull-ops/lull"
@@ -188,7 +189,7 @@ func column(row []sql.NullString) db.Column {
 // isGenerated tells "VIRTUAL GENERATED" and "STORED GENERATED", and the older "VIRTUAL" and
 // "PERSISTENT", from MySQL's "DEFAULT_GENERATED", which is a default and is written.
 func isGenerated(extra string) bool {
-	for _, word := range strings.Fields(extra) {
+	for word := range strings.FieldsSeq(extra) {
 		switch word {
 		case "GENERATED", "VIRTUAL", "PERSISTENT":
 			return true
@@ -208,11 +209,6 @@ func isUnsigned(col db.Column) bool {
 	if !ok {
 		after = col.ColumnType
 	}
-	for _, word := range strings.Fields(after) {
-		// ZEROFILL implies UNSIGNED, which every version prints as well.
-		if word == "unsigned" {
-			return true
-		}
-	}
-	return false
+	// ZEROFILL implies UNSIGNED, which every version prints as well.
+	return slices.Contains(strings.Fields(after), "unsigned")
 }

@@ -27,8 +27,14 @@ func line(c db.Column) string {
 		on   bool
 		text string
 	}{
-		{c.Unsigned, "unsigned"}, {c.Nullable, "null"}, {c.Generated, "generated"}, {c.Invisible, "invisible"}, {c.AutoInc, "auto"},
-		{c.Charset != "", c.Charset}, {c.Length != 0, fmt.Sprint("length ", c.Length)}, {c.Scale != 0, fmt.Sprint("scale ", c.Scale)},
+		{c.Unsigned, "unsigned"},
+		{c.Nullable, "null"},
+		{c.Generated, "generated"},
+		{c.Invisible, "invisible"},
+		{c.AutoInc, "auto"},
+		{c.Charset != "", c.Charset},
+		{c.Length != 0, fmt.Sprint("length ", c.Length)},
+		{c.Scale != 0, fmt.Sprint("scale ", c.Scale)},
 		{c.Elements != nil, fmt.Sprintf("%q", c.Elements)},
 	} {
 		if f.on {

@@ -5,6 +5,7 @@ import "github.com/lull-ops/lull/db"
 // Tri is a truth value of SQL. The zero value is Unknown.
 type Tri uint8
 
+// The three values.
 const (
 	Unknown Tri = iota
 	False

@@ -266,8 +266,16 @@ func TestCompareDecimal(t *testing.T) {
 		x, y string
 		want int
 	}{
-		{"1", "1.0", 0}, {"-0.00", "0", 0}, {"-1", "1", -1}, {"-2", "-1", -1}, {"10", "9", 1}, {"0.1", "0.09", 1},
-		{"-0.1", "-0.09", -1}, {"007", "7", 0}, {"9007199254740993", "9007199254740992", 1}, {"0", "-0.01", 1},
+		{"1", "1.0", 0},
+		{"-0.00", "0", 0},
+		{"-1", "1", -1},
+		{"-2", "-1", -1},
+		{"10", "9", 1},
+		{"0.1", "0.09", 1},
+		{"-0.1", "-0.09", -1},
+		{"007", "7", 0},
+		{"9007199254740993", "9007199254740992", 1},
+		{"0", "-0.01", 1},
 	} {
 		if got := compareDecimal([]byte(row.x), []byte(row.y)); got != row.want {
 			t.Errorf("%s against %s is %d, want %d", row.x, row.y, got, row.want)
@@ -284,8 +292,10 @@ func TestCompareDecimal(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"status='paid' and amount >= 100", "id in (1,2) or not name like 'a%' escape '|'", "at between '2026-01-01' and timestamp '2026-02-01 10:00'",
-		"gone <=> null xor (raw = 0xff)", "flags = 'a,b' is not true", "took > '10:00'", "((", "uid = 'x' || doc like '%'", "bits = x'41' && ! none"} {
+	for _, s := range []string{
+		"status='paid' and amount >= 100", "id in (1,2) or not name like 'a%' escape '|'", "at between '2026-01-01' and timestamp '2026-02-01 10:00'",
+		"gone <=> null xor (raw = 0xff)", "flags = 'a,b' is not true", "took > '10:00'", "((", "uid = 'x' || doc like '%'", "bits = x'41' && ! none",
+	} {
 		f.Add(s, "12", "2026-11-20 14:02:11")
 	}
 	f.Fuzz(func(t *testing.T, src, a, b string) {

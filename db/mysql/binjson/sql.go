@@ -32,7 +32,7 @@ func AppendSQL(dst, doc []byte) ([]byte, error) {
 	}
 	q := sqlWriter{plan: p}
 	q.walk, n = open(doc)
-	out := dst
+	var out []byte
 	switch {
 	case !needs:
 		out, err = q.textLiteral(dst, n)

@@ -10,30 +10,30 @@ import (
 // Fits says that a table's column can be what the log's column was: same storage type. It
 // is how shapes of a table from before a DDL statement are told apart. A column with an
 // empty DataType is of unknown type and fits all.
-func (c *Column) Fits(s *db.Column) bool {
+func (col *Column) Fits(s *db.Column) bool {
 	if s.DataType == "" {
 		return true
 	}
-	if c.Name != "" && s.Name != "" && !strings.EqualFold(c.Name, s.Name) {
+	if col.Name != "" && s.Name != "" && !strings.EqualFold(col.Name, s.Name) {
 		return false
 	}
-	switch c.Type {
+	switch col.Type {
 	case TypeNewDecimal:
-		return s.DataType == "decimal" && int(c.Meta&0xff) == s.Scale
+		return s.DataType == "decimal" && int(col.Meta&0xff) == s.Scale
 	case TypeTimestamp2, TypeDatetime2, TypeTime2:
-		return one(s.DataType, fits[c.Type]) && int(c.Meta) == s.Scale
+		return one(s.DataType, fits[col.Type]) && int(col.Meta) == s.Scale
 	case TypeString:
-		return c.fitsString(s)
+		return col.fitsString(s)
 	case TypeVarchar, TypeVarString, TypeVarcharCompressed:
 		return one(s.DataType, fits[TypeVarchar])
 	case TypeBit:
-		return s.DataType == "bit" && (s.Length == 0 || int(c.Meta>>8)*8+int(c.Meta&0xff) == s.Length)
+		return s.DataType == "bit" && (s.Length == 0 || int(col.Meta>>8)*8+int(col.Meta&0xff) == s.Length)
 	case TypeEnum:
-		return s.DataType == "enum" && (len(s.Elements) > 255) == (c.Meta == 2)
+		return s.DataType == "enum" && (len(s.Elements) > 255) == (col.Meta == 2)
 	case TypeBlob, TypeBlobCompressed:
-		return c.fitsBlob(s)
+		return col.fitsBlob(s)
 	}
-	return one(s.DataType, fits[c.Type])
+	return one(s.DataType, fits[col.Type])
 }
 
 // one says that word is among the space-separated words.
@@ -57,31 +57,31 @@ var fits = map[Type]string{
 }
 
 // fitsString matches CHAR and the fixed binary types; the log has the length in bytes.
-func (c *Column) fitsString(s *db.Column) bool {
+func (col *Column) fitsString(s *db.Column) bool {
 	switch s.DataType {
 	case "char":
 		return true
 	case "binary":
-		return s.Length == 0 || s.Length == int(c.Meta)
+		return s.Length == 0 || s.Length == int(col.Meta)
 	case "uuid", "inet6":
-		return c.Meta == 16
+		return col.Meta == 16
 	case "inet4":
-		return c.Meta == 4
+		return col.Meta == 4
 	}
 	return false
 }
 
 // fitsBlob matches the blob family by the size of its length prefix. MariaDB writes JSON as LONGTEXT.
-func (c *Column) fitsBlob(s *db.Column) bool {
+func (col *Column) fitsBlob(s *db.Column) bool {
 	switch s.DataType {
 	case "tinyblob", "tinytext":
-		return c.Meta == 1
+		return col.Meta == 1
 	case "blob", "text":
-		return c.Meta == 2
+		return col.Meta == 2
 	case "mediumblob", "mediumtext":
-		return c.Meta == 3
+		return col.Meta == 3
 	case "longblob", "longtext", "json":
-		return c.Meta == 4
+		return col.Meta == 4
 	}
 	return false
 }
@@ -104,25 +104,25 @@ func (t *TableMap) Shape() *db.Table {
 }
 
 // Described is the column as far as the log describes it.
-func (c *Column) Described() db.Column {
-	out := db.Column{Name: c.Name, Unsigned: c.Unsigned, Nullable: c.Nullable, Elements: c.Elements, Invisible: c.Invisible}
-	if c.Collation == binaryCollation {
+func (col *Column) Described() db.Column {
+	out := db.Column{Name: col.Name, Unsigned: col.Unsigned, Nullable: col.Nullable, Elements: col.Elements, Invisible: col.Invisible}
+	if col.Collation == binaryCollation {
 		out.Charset, out.Collation = "binary", "binary"
 	}
-	out.DataType = c.dataType()
+	out.DataType = col.dataType()
 	out.ColumnType = out.DataType
-	switch c.Type {
+	switch col.Type {
 	case TypeNewDecimal:
-		out.Scale = int(c.Meta & 0xff)
-		out.ColumnType = fmt.Sprintf("decimal(%d,%d)", c.Meta>>8, out.Scale)
+		out.Scale = int(col.Meta & 0xff)
+		out.ColumnType = fmt.Sprintf("decimal(%d,%d)", col.Meta>>8, out.Scale)
 	case TypeTimestamp2, TypeDatetime2, TypeTime2:
-		out.Scale = int(c.Meta)
+		out.Scale = int(col.Meta)
 	case TypeBit:
-		out.Length = int(c.Meta>>8)*8 + int(c.Meta&0xff)
+		out.Length = int(col.Meta>>8)*8 + int(col.Meta&0xff)
 	case TypeString, TypeVarchar:
-		out.Length = int(c.Meta)
+		out.Length = int(col.Meta)
 	}
-	if c.Unsigned {
+	if col.Unsigned {
 		out.ColumnType += " unsigned"
 	}
 	return out
@@ -130,22 +130,22 @@ func (c *Column) Described() db.Column {
 
 const binaryCollation = 63
 
-func (c *Column) dataType() string {
-	binary := c.Collation == binaryCollation
+func (col *Column) dataType() string {
+	binary := col.Collation == binaryCollation
 	pick := func(text, bytes string) string {
 		if binary {
 			return bytes
 		}
 		return text
 	}
-	switch c.Type {
+	switch col.Type {
 	case TypeString:
 		return pick("char", "binary")
 	case TypeVarchar, TypeVarString, TypeVarcharCompressed:
 		return pick("varchar", "varbinary")
 	case TypeBlob, TypeBlobCompressed:
-		return pick([]string{"", "tinytext", "text", "mediumtext", "longtext"}[c.Meta],
-			[]string{"", "tinyblob", "blob", "mediumblob", "longblob"}[c.Meta])
+		return pick([]string{"", "tinytext", "text", "mediumtext", "longtext"}[col.Meta],
+			[]string{"", "tinyblob", "blob", "mediumblob", "longblob"}[col.Meta])
 	case TypeEnum:
 		return "enum"
 	case TypeBit:
@@ -155,5 +155,5 @@ func (c *Column) dataType() string {
 	case TypeGeometry:
 		return "geometry"
 	}
-	return fits[c.Type]
+	return fits[col.Type]
 }

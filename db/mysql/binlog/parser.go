@@ -62,7 +62,6 @@ type Parser struct {
 	maria  bool     // MariaDB wrote the log
 
 	open    bool
-	gtid    gtid
 	gtidRaw rawEvent // the last GTID event, parsed only when somebody asks
 	start   int64
 	begun   Header

@@ -133,14 +133,6 @@ func (r *reader) short(pos int64, err error, reason string) error {
 	return err
 }
 
-// next reads one event. io.EOF is returned only between events.
-func (r *reader) next(ev *rawEvent) error {
-	if err := r.head(ev); err != nil {
-		return err
-	}
-	return r.take(ev)
-}
-
 // take reads the event whose header head has just read.
 func (r *reader) take(ev *rawEvent) error {
 	size := int(ev.Size)

@@ -5,6 +5,7 @@ import "github.com/lull-ops/lull/db"
 // OpKind says what one item of an ALTER TABLE does.
 type OpKind uint8
 
+// The kinds of items.
 const (
 	OtherOp        OpKind = iota // does not change the columns: keys, options, partitions
 	AddColumn                    // Column, at First, After or the end

@@ -230,9 +230,11 @@ func TestBeforeIsBounded(t *testing.T) {
 
 // FuzzAlter also checks that undoing an ALTER finds the shape it was done to.
 func FuzzAlter(f *testing.F) {
-	for _, s := range []string{"add x int first, drop b", "change a b int, change b a int", "add (x int, y int), modify c int after a",
+	for _, s := range []string{
+		"add x int first, drop b", "change a b int, change b a int", "add (x int, y int), modify c int after a",
 		"rename column a to z, add a enum('q') after z", "drop column if exists q, add if not exists a int", "convert to charset utf8, add key (a)",
-		"add system versioning", "drop partition p, q", "add constraint x primary key (a, b(3))"} {
+		"add system versioning", "drop partition p, q", "add constraint x primary key (a, b(3))",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, items string) {

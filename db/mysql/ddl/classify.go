@@ -5,6 +5,7 @@ import "github.com/lull-ops/lull/db"
 // Verb says what a statement does.
 type Verb uint8
 
+// The verbs.
 const (
 	Other           Verb = iota // anything that is not below: SELECT, SET, GRANT, views, routines, ...
 	Create                      // CREATE TABLE

@@ -58,7 +58,7 @@ func TestColumnsAreWhatMariaDBMadeOfThem(t *testing.T) {
 	for file, exact := range map[string]bool{"testdata/mariadb-dump-10.11.sql": true, "testdata/handwritten.sql": false} {
 		tables := load(t, file)
 		place := map[string]int{}
-		for _, line := range strings.Split(strings.TrimSuffix(string(want), "\n"), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSuffix(string(want), "\n"), "\n") {
 			f := strings.Split(line, "\t")
 			tb := tables[f[0]]
 			i := place[f[0]]

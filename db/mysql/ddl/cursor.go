@@ -2,6 +2,7 @@ package ddl
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lull-ops/lull/db"
@@ -48,12 +49,7 @@ func (t Token) isOp(op string) bool { return t.Kind == Op && t.Text == op }
 
 // isOneOf says that a token is one of the unquoted words.
 func (t Token) isOneOf(words ...string) bool {
-	for _, w := range words {
-		if t.isWord(w) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(words, t.isWord)
 }
 
 // words takes the given words when all of them come next.

@@ -175,9 +175,11 @@ func TestNoWhere(t *testing.T) {
 // A hostile statement must not take more than linear time: each is 32 kB.
 func TestHostileInputIsLinear(t *testing.T) {
 	const n = 1 << 15
-	for _, unit := range []string{"(", ")", "'", "\\", "`", "/*", "/*!", "*/", "-- ", "a", ".", ",", "@", "1e", "x'", "a(", "or (", "not ",
+	for _, unit := range []string{
+		"(", ")", "'", "\\", "`", "/*", "/*!", "*/", "-- ", "a", ".", ",", "@", "1e", "x'", "a(", "or (", "not ",
 		"create table t(a int);", "create table t(", "a int,", "key(a),", "delimiter ;;\n", "with a as (", "alter table t add (a int,", "1.", "$$", "\xff",
-		"create table t(a int);drop table t;", "use a;"} {
+		"create table t(a int);drop table t;", "use a;",
+	} {
 		for _, head := range []string{"", "delete from t where ", "create table t (", "alter table t add (", "delimiter aaaaaaaaaaaaaab\n"} {
 			sql := head + strings.Repeat(unit, n/len(unit))
 			start := time.Now()
@@ -210,8 +212,10 @@ func FuzzTokenize(f *testing.F) {
 
 // Comments and white space between tokens must not change what a statement means.
 func FuzzClassify(f *testing.F) {
-	for _, s := range []string{"drop table if exists `a`, b", "rename table a to b", "delete a from t a join b on a.id=b.id where 1=1",
-		"alter table t drop column a, add (b int, c enum('x')) first", "create table t (a int) select 1", "update t set a=1 order by b limit 1"} {
+	for _, s := range []string{
+		"drop table if exists `a`, b", "rename table a to b", "delete a from t a join b on a.id=b.id where 1=1",
+		"alter table t drop column a, add (b int, c enum('x')) first", "create table t (a int) select 1", "update t set a=1 order by b limit 1",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, sql string) {

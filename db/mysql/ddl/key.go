@@ -216,8 +216,8 @@ func newKeyer(t *db.Table) *keyer {
 
 func columnIndex(cols []db.Column) map[string]int {
 	m := make(map[string]int, len(cols))
-	for i := len(cols) - 1; i >= 0; i-- {
-		m[strings.ToLower(cols[i].Name)] = i
+	for i, col := range slices.Backward(cols) {
+		m[strings.ToLower(col.Name)] = i
 	}
 	return m
 }

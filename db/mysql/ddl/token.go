@@ -5,6 +5,7 @@ import "strings"
 // Kind says what a Token is.
 type Kind uint8
 
+// The kinds of tokens.
 const (
 	End      Kind = iota // end of the text, or the delimiter between two statements
 	Word                 // unquoted word: a keyword or an identifier

@@ -22,7 +22,7 @@ type rows struct {
 }
 
 func query(ctx context.Context, q Querier, t *db.Table, cols []int, stmt []byte) (*rows, error) {
-	rs, err := q.QueryContext(ctx, string(stmt))
+	rs, err := q.QueryContext(ctx, string(stmt)) //nolint:rowserrcheck // each looks at it
 	if err != nil {
 		return nil, fmt.Errorf("read table %s: %w", t.Name, err)
 	}

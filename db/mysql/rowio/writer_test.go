@@ -169,7 +169,8 @@ func TestJSONExpression(t *testing.T) {
 func TestTagReachesTheLog(t *testing.T) {
 	onAll(t, func(l *live) {
 		l.exec("CREATE TABLE w (id int PRIMARY KEY, v int)", "SET SESSION "+map[mysql.Flavor]string{
-			mysql.MariaDB: "binlog_annotate_row_events=1", mysql.MySQL: "binlog_rows_query_log_events=1"}[l.server.Flavor])
+			mysql.MariaDB: "binlog_annotate_row_events=1", mysql.MySQL: "binlog_rows_query_log_events=1",
+		}[l.server.Flavor])
 		w := NewWriter(l, l.table("w"), WriterOptions{Tag: "lull p-12"})
 		_, err := w.Insert(l.T.Context(), each([]db.Row{key("1", "1")}))
 		l.must(err)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"path/filepath"
 	"strings"
@@ -22,7 +23,7 @@ func TestPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.remove()
-	if err := s.boot(t.Context()); err != errPortTaken {
+	if err := s.boot(t.Context()); !errors.Is(err, errPortTaken) {
 		t.Errorf("boot on a taken port: %v, want %v", err, errPortTaken)
 	}
 }
