@@ -55,6 +55,10 @@ func (a *runner) say(format string, args ...any) {
 	}
 }
 
+// closeQuietly ends what was only read from, or whose work is committed: how it ends no longer
+// matters.
+func closeQuietly(c io.Closer) { _ = c.Close() }
+
 // style is the style for stdout.
 func (a *runner) style() term.Style { return term.NewStyle(term.IsTTY(a.stdout), a.env) }
 

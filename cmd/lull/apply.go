@@ -45,7 +45,7 @@ when it is called again; one that is done changes nothing.`,
 			if err != nil {
 				return err
 			}
-			defer conn.Close()
+			defer closeQuietly(conn)
 			return a.apply(cmd.Context(), plan, conn, conns, false)
 		},
 	}
@@ -86,7 +86,7 @@ func (a *runner) apply(ctx context.Context, plan *act.Stored, conn *mysql.Conn, 
 		return err
 	}
 	if a.json {
-		if err := a.emit(receiptDocument(plan, r, already)); err != nil {
+		if err := a.emit(receiptDocument(r, already)); err != nil {
 			return err
 		}
 		return partly(&plan.Plan)
@@ -125,6 +125,6 @@ type receiptJSON struct {
 	Already bool `json:"already"`
 }
 
-func receiptDocument(plan *act.Stored, r *act.Receipt, already bool) receiptJSON {
+func receiptDocument(r *act.Receipt, already bool) receiptJSON {
 	return receiptJSON{document: newDocument(), Lull: lull.ContractVersion, Receipt: r, Already: already}
 }

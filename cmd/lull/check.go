@@ -32,7 +32,7 @@ everything that is missing it prints the exact statement. It changes nothing.`,
 			if err != nil {
 				return err
 			}
-			defer conn.Close()
+			defer closeQuietly(conn)
 			findings, err := conn.Check(cmd.Context())
 			if err != nil {
 				return err

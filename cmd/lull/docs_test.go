@@ -16,7 +16,7 @@ import (
 // not show; -update writes the screens into the pages.
 func TestDocs(t *testing.T) {
 	pages := []string{"../../README.md"}
-	err := filepath.WalkDir("../../docs", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../../docs", func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".md") {
 			pages = append(pages, path)
 		}

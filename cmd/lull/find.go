@@ -98,19 +98,19 @@ func (f *findFlags) run(ctx context.Context, a *runner) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	report, done := a.reading("reading binlogs")
+	defer closeQuietly(d)
+	report, ended := a.reading("reading binlogs")
 	want := app.Find{Window: w, Tables: f.tables, MinRows: f.minRows, All: f.all, Progress: report}
 	if f.key != "" {
 		versions, gaps, err := d.RowHistory(ctx, want, f.key)
-		done()
+		ended()
 		if err != nil {
 			return err
 		}
 		return cmp.Or(a.printVersions(f, versions, gaps), f.gapsError(gaps, int64(len(versions))))
 	}
 	found, err := d.Find(ctx, want)
-	done()
+	ended()
 	if err != nil {
 		return err
 	}

@@ -221,7 +221,7 @@ func eachRecord(p *act.Stored, sec act.Section, skip, limit int64, fn func(*act.
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer closeQuietly(in)
 	for n := int64(0); limit == 0 || n < skip+limit; n++ {
 		rec, err := in.Next()
 		if errors.Is(err, io.EOF) {

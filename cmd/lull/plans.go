@@ -87,7 +87,7 @@ func newShowCmd(a *runner) *cobra.Command {
 		Example:           "  lull show p-12\n  lull show p-12 --rows | less\n  lull show p-12 --rows --skip 1000 --limit 50 --json",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completePlans(),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			store, err := a.store()
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/lull-ops/lull/db/mysql"
 	"github.com/lull-ops/lull/internal/app"
@@ -58,14 +59,14 @@ func (a *runner) dbEnv(ctx context.Context) mysql.Env {
 
 // again is the source as it was given, for the next command line; never a password.
 func (f *sourceFlags) again() string {
-	out := ""
+	var out strings.Builder
 	for _, b := range f.binlogs {
-		out += " --binlog " + shellWord(b)
+		out.WriteString(" --binlog " + shellWord(b))
 	}
 	if f.schema != "" {
-		out += " --schema " + shellWord(f.schema)
+		out.WriteString(" --schema " + shellWord(f.schema))
 	}
-	return out + f.againDB()
+	return out.String() + f.againDB()
 }
 
 // againDB is the part of again that a command needs which only speaks to the server.

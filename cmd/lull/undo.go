@@ -99,14 +99,14 @@ func (f *undoFlags) run(ctx context.Context, a *runner, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer closeQuietly(d)
 	if d.Conn == nil && f.out == "" {
 		return lull.Errorf(lull.Usage, "add --db to make a plan, or --out FILE.sql to write SQL", "there is no database to plan for: only --binlog is given")
 	}
 	report, ended := a.reading("reading binlogs")
 	defer f.closeOut()
 	plan, err := d.Plan(ctx, app.Undo{
-		Selection: sel, Request: f.request(a), Into: f.into, Places: f.places(a), Store: store, Direct: f.direct(a),
+		Selection: sel, Request: f.request(), Into: f.into, Places: f.places(a), Store: store, Direct: f.direct(a),
 		Progress: func(string) func(int64, int64) { return report },
 	})
 	ended()
@@ -146,7 +146,7 @@ func (f *undoFlags) check(args []string) error {
 	return nil
 }
 
-func (f *undoFlags) request(a *runner) undo.Request {
+func (f *undoFlags) request() undo.Request {
 	req := undo.Request{
 		Only: undo.Kind(f.only), Where: f.where, On: undo.OnConflict(f.onConflict), Triggers: f.triggers || f.out != "",
 	}
@@ -164,7 +164,7 @@ func (f *undoFlags) store(a *runner) (*act.Store, func(), error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		return act.NewStore(dir, a.now), func() { os.RemoveAll(dir) }, nil
+		return act.NewStore(dir, a.now), func() { _ = os.RemoveAll(dir) }, nil
 	}
 	s, err := a.newPlans()
 	return s, func() {}, err
@@ -259,7 +259,7 @@ func (f *undoFlags) openOut(a *runner) (io.Writer, error) {
 
 func (f *undoFlags) closeOut() {
 	if f.outFile != nil {
-		f.outFile.Close() // does nothing once it is committed
+		_ = f.outFile.Close() // does nothing once it is committed
 	}
 }
 
@@ -306,8 +306,8 @@ func (f *undoFlags) takeBack(ctx context.Context, a *runner, store *act.Store, i
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	plan, err := app.TakeBack(ctx, conn, done, f.request(a), store)
+	defer closeQuietly(conn)
+	plan, err := app.TakeBack(ctx, conn, done, f.request(), store)
 	if err != nil {
 		return err
 	}
