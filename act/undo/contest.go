@@ -191,7 +191,7 @@ func (b *Build) settleOne(t *table, v *verdict, failed string, wanted bool) erro
 	if v.do != act.Update || !wanted {
 		return b.record(t, v)
 	}
-	to := afterOf(&v.rec)
+	to := afterOf(t.live, t.key, &v.rec)
 	out := verdict{do: act.Delete, forced: v.forced, rec: act.Record{Now: v.rec.Now, Was: v.rec.Was}}
 	if err := b.record(t, &out); err != nil {
 		return err

@@ -43,7 +43,7 @@ func (a *apply) compare(ctx context.Context, b act.Batch, recs []act.Record) (pl
 	}
 	moved := make([]bool, len(recs)) // found under its new key
 	err = a.target.Lookup(ctx, w.t, w.key, w.keysOf(recs, false), false, func(i int, now db.Row) error {
-		moved[i] = same(afterOf(&recs[i]), now) || w.do == act.Delete && now == nil
+		moved[i] = same(afterOf(w.t, w.key, &recs[i]), now) || w.do == act.Delete && now == nil
 		return nil
 	})
 	if err != nil {
@@ -191,7 +191,7 @@ func Changes(plan *act.Stored, table int, fn func(*db.Change) error) error {
 				}
 				return fmt.Errorf("section %d of %s: %w", i, plan.ID, err)
 			}
-			if err := fn(&db.Change{Op: opOf[sec.Do], Table: t.Shape, Before: rec.Now, After: afterOf(rec)}); err != nil {
+			if err := fn(&db.Change{Op: opOf[sec.Do], Table: t.Shape, Before: rec.Now, After: afterOf(t.Shape, t.Key, rec)}); err != nil {
 				in.Close()
 				return err
 			}

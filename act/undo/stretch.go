@@ -243,7 +243,7 @@ func (w *sectionWriter) keysOf(recs []act.Record, before bool) []db.Row {
 	for i := range recs {
 		row := recs[i].Now
 		if row == nil || !before && recs[i].To != nil {
-			row = afterOf(&recs[i])
+			row = afterOf(w.t, w.key, &recs[i])
 		}
 		for _, c := range w.key {
 			values = append(values, row[c])
@@ -253,14 +253,20 @@ func (w *sectionWriter) keysOf(recs []act.Record, before bool) []db.Row {
 	return out
 }
 
-// afterOf is the row as it will be: an update keeps what it does not set.
-func afterOf(rec *act.Record) db.Row {
+// afterOf is the row as it will be: an update keeps what it does not set, but for a key that
+// the server computes.
+func afterOf(t *db.Table, key []int, rec *act.Record) db.Row {
 	if rec.Now == nil || rec.To == nil {
 		return rec.To
 	}
 	out := append(db.Row(nil), rec.Now...)
 	for _, i := range rec.Set {
 		out[i] = rec.To[i]
+	}
+	for _, i := range key {
+		if t.Columns[i].Generated && rec.To[i].State != db.Absent {
+			out[i] = rec.To[i]
+		}
 	}
 	return out
 }
@@ -273,7 +279,7 @@ func (w *sectionWriter) verify(ctx context.Context, recs []act.Record) error {
 	}
 	j := judge{cols: w.cols}
 	return w.tx.Lookup(ctx, w.t, w.key, w.keysOf(recs, false), false, func(i int, now db.Row) error {
-		want := afterOf(&recs[i])
+		want := afterOf(w.t, w.key, &recs[i])
 		if w.do == act.Delete {
 			want = nil
 		}
