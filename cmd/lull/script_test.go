@@ -71,6 +71,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"stuck":     stuck,         // stuck: waits until somebody has called the tarpit
 		"start":     startLull,     // start ARG...: in the background
 		"waitfor":   waitFor,       // waitfor QUERY: until it finds a row
+		"purge":     purge,         // purge TO GONE: until the log GONE, which is before TO, is gone
 		"interrupt": interrupt,     // interrupt CODE: signals what was started and checks its exit code
 		"hold":      hold,          // hold STATEMENT: in a transaction that stays open; release ends it
 		"release":   release,
@@ -240,18 +241,33 @@ func startLull(ts *testscript.TestScript, _ bool, args []string) {
 
 // waitFor asks seldom: InnoDB renews its tables of transactions only for those who do.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
-	end := time.NewTimer(20 * time.Second)
-	defer end.Stop()
-	for tick := time.NewTicker(150 * time.Millisecond); ; {
+	sessionOf(ts).until(ts, func() bool {
 		got, err := sessionOf(ts).column(args[0])
 		ts.Check(err)
-		if len(got) > 0 {
-			tick.Stop()
-			return
-		}
+		return len(got) > 0
+	})
+}
+
+// purge repeats itself: the server keeps a log that its engines may still need for a while.
+func purge(ts *testscript.TestScript, _ bool, args []string) {
+	s := sessionOf(ts)
+	s.until(ts, func() bool {
+		ts.Check(s.sql("", "PURGE BINARY LOGS TO '"+args[0]+"'"))
+		_, err := os.Stat(filepath.Join(s.srv.BinlogDir(), args[1]))
+		return errors.Is(err, os.ErrNotExist)
+	})
+}
+
+// until asks done every now and then.
+func (s *session) until(ts *testscript.TestScript, done func() bool) {
+	end := time.NewTimer(20 * time.Second)
+	defer end.Stop()
+	tick := time.NewTicker(150 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
 		select {
 		case <-end.C:
-			ts.Fatalf("nothing came of %s", args[0])
+			ts.Fatalf("it did not come to pass")
 		case <-tick.C:
 		}
 	}
