@@ -156,6 +156,10 @@ func (a *runner) report(ctx context.Context, args []string, err error) int {
 	if kind == lull.Interrupted && errors.Is(err, context.Canceled) {
 		err = lull.Errorf(kind, "", "%s", strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted"))
 	}
+	// Where in a log it was noticed that the command is wrong helps nobody.
+	if wrong, ok := errors.AsType[*lull.Error](err); ok && wrong.Kind == lull.Usage {
+		err = wrong
+	}
 	message, hint := oneLine(err.Error()), oneLine(lull.HintOf(err))
 	if hint == "" && kind == lull.Usage {
 		hint = "correct that and run it again"
