@@ -25,15 +25,19 @@ type Touch struct {
 	Statements int
 	// NoWhere says why Statement hits every row, "" when it does not or nobody knows.
 	NoWhere string
-	// DDL is what a TRUNCATE, DROP or the like did: "truncate", "drop", "drop column", ...; "" for rows.
+	// DDL is what a TRUNCATE, DROP, RENAME or the like did: "truncate", "drop", "drop column",
+	// "rename", ..., or "statement delete" and the like for a change of rows that was logged as
+	// text; "" for rows.
 	DDL string
 	// Columns are the columns that an ALTER dropped.
 	Columns []string
 	// Incomplete says what the row images leave out (binlog_row_image); "" when they are whole.
 	Incomplete string
-	// Children are tables the transaction opened without logging a row of them: MariaDB's
-	// trace of an ON DELETE or ON UPDATE action of a foreign key.
+	// Children are tables the transaction opened without logging a row of them: MariaDB's trace
+	// of foreign keys whose ON DELETE or ON UPDATE action may have changed rows there.
 	Children []db.Name
+	// ForeignKeysOff says that all rows were changed with foreign_key_checks=0: nothing cascaded.
+	ForeignKeysOff bool
 	// Origin is the kind of server that wrote the log.
 	Origin Origin
 	// Plan is the plan of Lull that made this change, "" for everybody else's.

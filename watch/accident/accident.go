@@ -5,6 +5,7 @@ package accident
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lull-ops/lull/db"
@@ -106,6 +107,10 @@ func ddlReason(t *history.Touch) string {
 
 func ddlWhy(t *history.Touch) string {
 	switch {
+	case t.DDL == "rename":
+		return "no row is lost: the table has another name, and RENAME TABLE takes it back"
+	case t.DDL == "exchange partition" || t.DDL == "convert partition":
+		return "no row is lost: rows are in the other table that the statement names"
 	case t.DDL == "drop column":
 		return "the log holds the statement, not the column's values; a backup from before has them"
 	case strings.HasPrefix(t.DDL, "statement "):
@@ -148,43 +153,66 @@ func (j *judge) undoable(t *history.Touch, live *db.Table) (Undoable, string) {
 		return Partly, "binlog_row_image was NOBLOB: BLOB and TEXT values are not in the log"
 	}
 	if lost := Cascaded(t, live, j.cascades); len(lost) > 0 {
-		return Partly, "rows of " + strings.Join(lost, ", ") + " that fell or changed by foreign keys are not in the log"
+		return Partly, "rows of " + strings.Join(lost, ", ") + " may have fallen or changed by foreign keys, which the log does not hold"
 	}
 	return Yes, ""
 }
 
-// Cascaded names the child tables whose rows fell, or may have, with the touched rows
-// without being logged. MariaDB leaves a trace of each in the log; older MySQL leaves none,
-// so that only the foreign keys tell. live may be nil.
+// Cascaded names the child tables whose rows may have fallen with the touched rows without
+// being logged. MariaDB logs which tables the statement opened for its cascades, whether or not
+// a row of them fell; older MySQL logs nothing, so that only the foreign keys tell. logged says
+// that the server logs such rows as it does all others. live may be nil.
 func Cascaded(t *history.Touch, live *db.Table, logged bool) []string {
-	var out []string
+	if t.ForeignKeysOff {
+		return nil
+	}
 	if len(t.Children) > 0 {
-		for _, c := range t.Children {
-			if live == nil || refers(live, c, t) {
-				out = append(out, c.String())
-			}
-		}
-		return out
+		return traced(t, live)
 	}
 	if live == nil || logged || t.Origin == history.MariaDB {
 		return nil
 	}
+	var out []string
 	for _, fk := range live.Children {
 		if acts(fk, t) {
-			out = append(out, fk.Child.String())
+			out = appendNew(out, fk.Child.String())
 		}
 	}
 	return out
 }
 
-// refers says that child has a foreign key on the table whose action the touch can set off.
-func refers(t *db.Table, child db.Name, touch *history.Touch) bool {
-	for _, fk := range t.Children {
-		if fk.Child == child && acts(fk, touch) {
-			return true
+// traced names the tables that MariaDB opened without logging a row of them. Such a table may
+// also be one that a trigger might have written: then no foreign key leads to it. What hangs on
+// a child by its own foreign keys is opened, too.
+func traced(t *history.Touch, live *db.Table) []string {
+	fell := live == nil
+	idle := map[db.Name]bool{} // children whose foreign keys do nothing
+	if live != nil {
+		for _, fk := range live.Children {
+			hit := slices.Contains(t.Children, fk.Child) && acts(fk, t)
+			fell = fell || hit
+			if _, known := idle[fk.Child]; !known || hit {
+				idle[fk.Child] = !hit
+			}
 		}
 	}
-	return false
+	if !fell {
+		return nil
+	}
+	var out []string
+	for _, c := range t.Children {
+		if !idle[c] {
+			out = append(out, c.String())
+		}
+	}
+	return out
+}
+
+func appendNew(names []string, name string) []string {
+	if slices.Contains(names, name) {
+		return names
+	}
+	return append(names, name)
 }
 
 func acts(fk db.ForeignKey, t *history.Touch) bool {

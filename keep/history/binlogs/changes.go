@@ -18,7 +18,9 @@ type Shape func(t *binlog.TableMap) (*db.Table, error)
 
 // Changes hands out the row changes of the transactions at places, oldest first. The rows
 // given to fn are valid until it returns. Everything selected must be readable: damage is an
-// error here, because a repair from half a transaction would be wrong.
+// error here, because a repair from half a transaction would be wrong. A system-versioned
+// table's rows come as the user changed them: a DELETE is one, and the copies of old versions
+// are left out.
 func Changes(ctx context.Context, logs []Log, places []history.Place, shape Shape, fn func(*db.Change, history.Place) error) error {
 	for len(places) > 0 {
 		n := 1
@@ -52,12 +54,15 @@ func changesIn(ctx context.Context, log Log, places []history.Place, shape Shape
 		return fmt.Errorf("open %s: %w", log.Name(), err)
 	}
 	defer src.Close()
-	r := changeReader{p: binlog.NewParser(src, opts), shape: shape, fn: fn, decoders: map[*binlog.TableMap]*binlog.Decoder{}}
+	r := changeReader{p: binlog.NewParser(src, opts), shape: shape, fn: fn, tables: map[*binlog.TableMap]*tableReader{}}
 	for n := 0; len(places) > 0; n++ {
 		if n&0xff == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		ev, err := r.p.Next()
+		if errors.Is(err, io.EOF) && r.p.Pos() >= places[len(places)-1].End {
+			return nil // the last transaction is the last thing in the log
+		}
 		if err != nil {
 			return unreadable(log.Name(), places[0], err)
 		}
@@ -68,7 +73,7 @@ func changesIn(ctx context.Context, log Log, places []history.Place, shape Shape
 			continue
 		}
 		if err := r.rows(ev.Rows, places[0]); err != nil {
-			return fmt.Errorf("%s at byte %d: %w", log.Name(), ev.Pos, err)
+			return fmt.Errorf("read %s at byte %d: %w", log.Name(), ev.Pos, err)
 		}
 	}
 	return nil
@@ -84,33 +89,65 @@ func unreadable(file string, at history.Place, err error) error {
 
 // changeReader decodes the row events of one log.
 type changeReader struct {
-	p        *binlog.Parser
-	shape    Shape
-	fn       func(*db.Change, history.Place) error
-	decoders map[*binlog.TableMap]*binlog.Decoder
-	change   db.Change
+	p      *binlog.Parser
+	shape  Shape
+	fn     func(*db.Change, history.Place) error
+	tables map[*binlog.TableMap]*tableReader
+	change db.Change
+}
+
+// tableReader decodes the rows of one table map.
+type tableReader struct {
+	decoder  *binlog.Decoder
+	versions *versions // of a system-versioned table
+}
+
+// table finds the reader for a table map's rows, nil when they are not wanted.
+func (r *changeReader) table(t *binlog.TableMap) (*tableReader, error) {
+	if have, ok := r.tables[t]; ok {
+		return have, nil
+	}
+	shape, err := r.shape(t)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.tables) > maxCached {
+		clear(r.tables)
+	}
+	if shape == nil {
+		r.tables[t] = nil
+		return nil, nil
+	}
+	d, err := binlog.NewDecoder(t, shape)
+	if err != nil {
+		return nil, err
+	}
+	out := &tableReader{decoder: d}
+	if end := len(shape.Columns) - 1; maybeVersioned(t) && shape.Columns[end].Generated {
+		out.versions = &versions{end: end, sure: true}
+	}
+	r.tables[t] = out
+	return out, nil
 }
 
 func (r *changeReader) rows(rows *binlog.Rows, at history.Place) error {
-	d, ok := r.decoders[rows.Table]
-	if !ok {
-		t, err := r.shape(rows.Table)
-		if err != nil {
-			return err
-		}
-		if t != nil {
-			if d, err = binlog.NewDecoder(rows.Table, t); err != nil {
-				return err
+	t, err := r.table(rows.Table)
+	if t == nil || err != nil {
+		return err
+	}
+	r.change.Table = t.decoder.Shape()
+	return rows.Each(t.decoder, func(before, after db.Row) error {
+		op := rows.Op
+		if t.versions != nil {
+			var ok bool
+			if op, ok = t.versions.deed(op, before, after); !ok {
+				return nil
+			}
+			if op == db.Delete {
+				after = nil
 			}
 		}
-		r.decoders[rows.Table] = d
-	}
-	if d == nil {
-		return nil
-	}
-	r.change.Op, r.change.Table = rows.Op, d.Shape()
-	return rows.Each(d, func(before, after db.Row) error {
-		r.change.Before, r.change.After = before, after
+		r.change.Op, r.change.Before, r.change.After = op, before, after
 		return r.fn(&r.change, at)
 	})
 }

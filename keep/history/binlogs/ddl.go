@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql/binlog"
 	"github.com/lull-ops/lull/db/mysql/ddl"
@@ -25,26 +26,35 @@ type Redefinition struct {
 // redefined one of the tables, oldest first. A table that is renamed is followed under its
 // new name. What cannot be read is an error: without it nobody knows the table's shape.
 func Redefinitions(ctx context.Context, logs []Log, from history.Place, tables []db.Name) ([]Redefinition, error) {
-	i := 0
-	for i < len(logs) && logs[i].Name() != from.File {
-		i++
+	first, err := boundFile(logs, history.Bound{File: from.File}, 0)
+	if err != nil {
+		return nil, err
+	}
+	logs = series(logs[first:])[0]
+	if holes := missing(logs); len(holes) > 0 {
+		return nil, lull.Errorf(lull.Refused, "give its CREATE TABLE of then with --schema FILE.sql",
+			"look for changes of the table's shape in %s: %s", holes[0].File, holes[0].Reason)
 	}
 	follow := map[string]bool{}
 	for _, t := range tables {
 		follow[strings.ToLower(t.String())] = true
 	}
 	var out []Redefinition
-	for at := from.End; i < len(logs); i, at = i+1, 0 {
-		found, err := redefinitionsIn(ctx, logs[i], at, follow)
+	at := from.End
+	for i, l := range logs {
+		found, err := redefinitionsIn(ctx, l, at, follow, i == len(logs)-1)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, found...)
+		at = 0
 	}
 	return out, nil
 }
 
-func redefinitionsIn(ctx context.Context, log Log, from int64, follow map[string]bool) ([]Redefinition, error) {
+// redefinitionsIn reads one log. Only the last one may end in the middle of an event, because
+// it is being written.
+func redefinitionsIn(ctx context.Context, log Log, from int64, follow map[string]bool, last bool) ([]Redefinition, error) {
 	if size := log.Size(); size >= 0 && from >= size {
 		return nil, nil
 	}
@@ -64,8 +74,8 @@ func redefinitionsIn(ctx context.Context, log Log, from int64, follow map[string
 		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
-		if short, ok := errors.AsType[*binlog.CorruptError](err); ok && short.Short {
-			return out, nil // being written
+		if short, ok := errors.AsType[*binlog.CorruptError](err); ok && short.Short && last {
+			return out, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("look for changes of the table's shape in %s: %w", log.Name(), err)

@@ -35,6 +35,7 @@ func Scan(ctx context.Context, logs []Log, q Query) (*history.Result, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	settle(scans, w.Until.IsZero())
 	out := join(scans)
 	out.Gaps = append(gaps, out.Gaps...)
 	return out, nil
@@ -49,54 +50,28 @@ func scanPart(ctx context.Context, q *Query, p part) (*scanner, error) {
 	s := newScanner(q, p.log, src, opts)
 	err = s.run(ctx)
 	s.res.Bytes = s.p.Pos() - p.from
-	s.p = nil // its buffers are done with
+	s.p, s.tx, s.stats, s.versions = nil, transaction{}, nil, nil // its buffers are done with
 	return s, err
 }
 
-// join puts the logs' results together and settles the transactions that XA prepared in one
-// log and decided in another.
+// join puts the logs' results together, in the logs' order.
 func join(scans []*scanner) *history.Result {
 	out := &history.Result{Stats: map[db.Name]*history.Stats{}}
-	rolledBack := map[string]bool{}
 	for _, s := range scans {
-		for _, d := range s.decided {
-			if !d.committed {
-				rolledBack[d.xid] = true
-			}
-		}
-	}
-	for _, s := range scans {
-		gone := map[int]bool{}
-		for _, p := range s.pending {
-			if rolledBack[p.xid] {
-				gone[p.index] = true
-			}
-		}
-		for i := range s.res.Touches {
-			if !gone[i] {
-				out.Touches = append(out.Touches, s.res.Touches[i])
-			}
-		}
-		for i := range s.res.Places {
-			if !gone[i] {
-				out.Places = append(out.Places, s.res.Places[i])
-			}
-		}
-		for _, t := range s.res.Totals {
+		r := &s.res
+		out.Touches = append(out.Touches, r.Touches...)
+		out.Places = append(out.Places, r.Places...)
+		for _, t := range r.Totals {
 			out.Total(*t)
 		}
-		out.Gaps = append(out.Gaps, s.res.Gaps...)
-		out.Transactions += s.res.Transactions
-		out.Bytes += s.res.Bytes
-		out.Passed += s.res.Passed
-		out.Files = append(out.Files, s.file)
-		for name, st := range s.res.Stats {
-			if have := out.Stats[name]; have != nil {
-				have.Merge(st)
-			} else {
-				out.Stats[name] = st
-			}
+		for name, st := range r.Stats {
+			statsOf(out, name).Merge(st)
 		}
+		out.Gaps = append(out.Gaps, r.Gaps...)
+		out.Transactions += r.Transactions
+		out.Bytes += r.Bytes
+		out.Passed += r.Passed
+		out.Files = append(out.Files, s.file)
 	}
 	return out
 }

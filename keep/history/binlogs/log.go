@@ -5,7 +5,9 @@ package binlogs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -55,7 +57,7 @@ func (f *file) Started(context.Context) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("read %s: %w", f.path, err)
 	}
 	t, ok := binlog.FormatTime(head[:n])
-	if !ok {
+	if !ok || string(head[:4]) != binlog.Magic { // an encrypted log does not tell
 		return time.Time{}, notBinlog(f.path)
 	}
 	return t, nil
@@ -75,7 +77,7 @@ func (f *file) Open(_ context.Context, from int64) (io.ReadCloser, binlog.Option
 	if from <= 4 {
 		return h, binlog.Options{}, nil
 	}
-	head, err := formatDescription(h)
+	head, err := openingEvents(h)
 	if err == nil && from > f.size {
 		err = lull.Errorf(lull.Usage, "run `lull find --all` for the positions that are there", "%s has %d bytes, there is no position %d", f.Name(), f.size, from)
 	}
@@ -94,24 +96,42 @@ type joined struct {
 	io.Closer
 }
 
-// formatDescription reads the magic bytes and the first event.
-func formatDescription(h *os.File) ([]byte, error) {
-	head := make([]byte, 4+19)
+// openingEvents reads what tells how to parse the rest of a log: the magic bytes, the format
+// description, and the event that says the rest is encrypted.
+func openingEvents(h *os.File) ([]byte, error) {
+	head := make([]byte, len(binlog.Magic))
 	if _, err := io.ReadFull(h, head); err != nil {
 		return nil, notBinlog(h.Name())
 	}
-	if string(head[:4]) != binlog.Magic {
+	if string(head) != binlog.Magic {
 		return head, nil // the parser says what is wrong with it
 	}
-	size := int(head[13]) | int(head[14])<<8 | int(head[15])<<16 | int(head[16])<<24
-	if size < 19 || size > 4096 {
+	head, typ, err := appendEvent(head, h)
+	if err != nil || typ != binlog.FormatDescriptionEvent {
 		return nil, notBinlog(h.Name())
 	}
-	head = append(head, make([]byte, size-19)...)
-	if _, err := io.ReadFull(h, head[23:]); err != nil {
-		return nil, notBinlog(h.Name())
+	if next, typ, err := appendEvent(head, h); err == nil && typ == binlog.MariaStartEncryptionEvent {
+		return next, nil
 	}
 	return head, nil
+}
+
+// appendEvent reads one of the small events that a log begins with.
+func appendEvent(dst []byte, r io.Reader) ([]byte, binlog.EventType, error) {
+	const headerSize, most = 19, 4096
+	header := make([]byte, headerSize)
+	if _, err := io.ReadFull(r, header); err != nil {
+		return nil, 0, err
+	}
+	size := binary.LittleEndian.Uint32(header[9:])
+	if size < headerSize || size > most {
+		return nil, 0, fmt.Errorf("event of %d bytes", size)
+	}
+	n := len(dst)
+	dst = append(dst, make([]byte, size)...)
+	copy(dst[n:], header)
+	_, err := io.ReadFull(r, dst[n+headerSize:])
+	return dst, binlog.EventType(header[4]), err
 }
 
 // Files opens binlog files: each path is one file, or a directory whose binlogs are all
@@ -134,7 +154,33 @@ func Files(paths []string) ([]Log, error) {
 		out = append(out, logs...)
 	}
 	slices.SortStableFunc(out, func(a, b Log) int { return compareNames(a.Name(), b.Name()) })
+	return distinct(out)
+}
+
+// distinct drops files that were given twice, and refuses two files of one name: positions
+// could not tell them apart.
+func distinct(logs []Log) ([]Log, error) {
+	out := logs[:0]
+	for _, l := range logs {
+		if n := len(out); n > 0 && out[n-1].Name() == l.Name() {
+			a, b := out[n-1].(*file).path, l.(*file).path
+			if sameFile(a, b) {
+				continue
+			}
+			return nil, lull.Errorf(lull.Usage, "give the logs of one server", "%s and %s have the same name", a, b)
+		}
+		out = append(out, l)
+	}
 	return out, nil
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 func unwrapPath(err error) error {
@@ -194,5 +240,5 @@ func compareNames(a, b string) int {
 	if ab != bb {
 		return strings.Compare(ab, bb)
 	}
-	return int(an - bn)
+	return cmp.Compare(an, bn)
 }

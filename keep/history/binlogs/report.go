@@ -2,6 +2,7 @@ package binlogs
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/lull-ops/lull/db"
@@ -10,64 +11,55 @@ import (
 	"github.com/lull-ops/lull/keep/history"
 )
 
-// report adds a table's share of the open transaction to the result.
-func (s *scanner) report(sl *slot, ev *binlog.Event) error {
+// report adds a table's share of the open transaction to the result, or to what waits for an
+// XA decision.
+func (s *scanner) report(sl *slot, ev *binlog.Event, held *prepared) error {
 	t, err := s.describe(sl)
 	if err != nil {
 		return err
 	}
-	s.res.Touches = append(s.res.Touches, t)
-	if ev.Kind == binlog.Prepared {
-		s.pending = append(s.pending, pendingTouch{ev.XID, len(s.res.Touches) - 1})
-	}
-	return nil
-}
-
-// place notes where the open transaction lies and adds the table's share to its total.
-func (s *scanner) place(sl *slot, ev *binlog.Event) error {
 	at := history.Place{File: s.file, Start: s.p.Start(), End: ev.End}
-	if n := len(s.res.Places); n == 0 || s.res.Places[n-1].Start != at.Start {
-		s.res.Places = append(s.res.Places, at)
-		if ev.Kind == binlog.Prepared {
-			s.pending = append(s.pending, pendingTouch{ev.XID, n})
+	switch {
+	case held != nil:
+		held.place = at
+		held.touches = append(held.touches, t)
+	case s.q.Places:
+		if n := len(s.res.Places); n == 0 || s.res.Places[n-1] != at {
+			s.res.Places = append(s.res.Places, at)
 		}
+		s.res.Total(t)
+	default:
+		s.res.Touches = append(s.res.Touches, t)
 	}
-	t, err := s.describe(sl)
-	if err != nil {
-		return err
-	}
-	s.res.Total(t)
 	return nil
 }
 
 func (s *scanner) describe(sl *slot) (history.Touch, error) {
-	tx, err := s.p.Tx()
+	tx, err := s.transaction()
 	if err != nil {
 		return history.Touch{}, err
 	}
-	tx.File = s.file
 	t := history.Touch{
-		Tx: tx, Table: db.Name{Schema: sl.t.Schema, Table: sl.t.Table},
-		Inserted: sl.inserted, Updated: sl.updated, Deleted: sl.deleted,
-		Statements: sl.statements, Incomplete: sl.incomplete, Origin: s.origin, Plan: planOf(sl.text),
+		Tx: tx, Table: sl.name(), Inserted: sl.inserted, Updated: sl.updated, Deleted: sl.deleted,
+		Statement: clip(sl.text), Statements: sl.statements, Incomplete: sl.incomplete, Origin: s.origin,
+		Plan: planOf(sl.text), ForeignKeysOff: !sl.foreignOn,
 	}
-	if len(sl.text) < keptText && sl.updated+sl.deleted > 0 {
-		t.NoWhere = ddl.NoWhereReason(string(sl.text))
+	if sl.updated+sl.deleted > 0 && !s.q.Places {
+		t.NoWhere = sl.noWhere()
 	}
-	t.Statement = clip(sl.text)
-	for i := range s.slots[:s.used] {
-		if o := &s.slots[i]; o != sl && o.inserted+o.updated+o.deleted == 0 {
-			t.Children = append(t.Children, db.Name{Schema: o.t.Schema, Table: o.t.Table})
+	if s.origin != history.MariaDB {
+		return t, nil // MySQL opens tables for other reasons, too
+	}
+	for i := range s.tx.slots {
+		if o := &s.tx.slots[i]; o.rows() == 0 {
+			t.Children = append(t.Children, o.name())
 		}
 	}
 	return t, nil
 }
 
 func clip(text []byte) string {
-	if len(text) > history.MaxStatement {
-		text = text[:history.MaxStatement]
-	}
-	return strings.ToValidUTF8(strings.Clone(string(text)), "\uFFFD")
+	return strings.ToValidUTF8(string(text[:min(len(text), history.MaxStatement)]), "\uFFFD")
 }
 
 // planTag is the comment that Lull puts into the statements of a plan.
@@ -80,33 +72,52 @@ func planOf(text []byte) string {
 	return ""
 }
 
-// query looks at a statement that was logged as text.
+// query looks at a statement that was logged as text. Inside a transaction it waits for the
+// transaction's end.
 func (s *scanner) query(ev *binlog.Event) error {
-	st := ddl.Classify(string(ev.SQL), ev.Schema)
-	if !s.p.Open() {
-		defer s.reset()
+	alone := !s.p.Open()
+	if alone {
+		defer s.tx.reset()
 		s.res.Transactions++
 	}
-	what, columns := verdict(st, string(ev.SQL))
-	if what == "" || s.q.From.File == s.file && ev.End <= s.q.From.Start {
+	st := ddl.Classify(string(ev.SQL), ev.Schema)
+	what, columns := verdict(&st, string(ev.SQL))
+	if what != "" {
+		for _, name := range targets(&st) {
+			if s.q.Tables.Has(name.Schema, name.Table) {
+				s.tx.note(history.Touch{Table: name, DDL: what, Columns: columns, Statement: clip(ev.SQL), Statements: 1, Origin: s.origin})
+			}
+		}
+	}
+	if !alone || len(s.tx.statements) == 0 || s.before(ev) {
 		return nil
 	}
 	in, err := s.inWindow()
 	if err != nil || !in {
 		return err
 	}
-	tx, err := s.p.Tx()
-	if err != nil {
-		return err
+	return s.reportStatements()
+}
+
+// note keeps a statement; several of one kind on one table count as one touch.
+func (tx *transaction) note(t history.Touch) {
+	for i := range tx.statements {
+		if o := &tx.statements[i]; o.Table == t.Table && o.DDL == t.DDL {
+			o.Statements++
+			return
+		}
 	}
-	tx.File = s.file
-	for _, name := range targets(st) {
-		if !s.q.Tables.Has(name.Schema, name.Table) {
-			continue
+	tx.statements = append(tx.statements, t)
+}
+
+// reportStatements adds the open transaction's statements that were logged as text.
+func (s *scanner) reportStatements() error {
+	for _, t := range s.tx.statements {
+		tx, err := s.transaction()
+		if err != nil {
+			return err
 		}
-		t := history.Touch{
-			Tx: tx, Table: name, DDL: what, Columns: columns, Statement: clip(ev.SQL), Statements: 1, Origin: s.origin,
-		}
+		t.Tx = tx
 		if s.q.ID == "" || t.ID() == s.q.ID {
 			s.res.Touches = append(s.res.Touches, t)
 		}
@@ -114,30 +125,52 @@ func (s *scanner) query(ev *binlog.Event) error {
 	return nil
 }
 
-// targets is the tables that a destroying statement hit; DROP DATABASE names its database
-// with an empty table.
-func targets(st ddl.Statement) []db.Name {
+// targets is the tables that a destroying statement hit; DROP DATABASE hits the table "*" of
+// its database.
+func targets(st *ddl.Statement) []db.Name {
 	if st.Verb == ddl.DropDatabase {
 		return []db.Name{{Schema: st.Database, Table: "*"}}
 	}
-	return st.Tables
+	if len(st.Renames) == 0 || st.Verb != ddl.Rename && st.Verb != ddl.Alter {
+		return st.Tables
+	}
+	var out []db.Name
+	for _, t := range st.Tables {
+		if !replaced(st, t) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
-// verdict names what a statement destroyed, "" when nothing.
-func verdict(st ddl.Statement, sql string) (what string, columns []string) {
+// replaced says that another table takes the name of a renamed one in the same statement: the
+// last step of an online schema change.
+func replaced(st *ddl.Statement, name db.Name) bool {
+	return slices.ContainsFunc(st.Renames, func(r ddl.Renaming) bool { return sameTable(r.To, name) })
+}
+
+func sameTable(a, b db.Name) bool {
+	return strings.EqualFold(a.Schema, b.Schema) && strings.EqualFold(a.Table, b.Table)
+}
+
+// verdict names what a statement destroyed or took out of sight, "" when nothing.
+func verdict(st *ddl.Statement, sql string) (what string, columns []string) {
 	if st.Temporary {
 		return "", nil
 	}
 	switch st.Verb {
-	case ddl.Truncate, ddl.Drop, ddl.DropDatabase, ddl.DropPartition, ddl.TruncatePartition,
-		ddl.ExchangePartition, ddl.CreateOrReplace:
+	case ddl.Truncate, ddl.Drop, ddl.DropDatabase, ddl.DropPartition, ddl.TruncatePartition, ddl.CreateOrReplace,
+		ddl.ExchangePartition, ddl.ConvertPartition:
 		return st.Verb.String(), nil
+	case ddl.Delete, ddl.Update, ddl.Replace, ddl.Load:
+		return "statement " + st.Verb.String(), nil
 	case ddl.Alter:
 		if columns = ddl.DropsColumn(sql); len(columns) > 0 {
 			return "drop column", columns
 		}
-	case ddl.Delete, ddl.Update, ddl.Replace, ddl.Load:
-		return "statement " + st.Verb.String(), nil
+	}
+	if len(st.Renames) > 0 {
+		return "rename", nil
 	}
 	return "", nil
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql/binlog"
-	"github.com/lull-ops/lull/db/mysql/ddl"
 	"github.com/lull-ops/lull/keep/history"
 )
 
@@ -42,48 +41,23 @@ const Parallel = 2
 
 // scanner reads one log.
 type scanner struct {
-	q     *Query
-	p     *binlog.Parser
-	file  string
-	res   history.Result
-	stats map[*binlog.TableMap]*history.Stats
-
-	slots     []slot // tables of the open transaction, the first used are in use
-	used      int
-	statement []byte // text of the statement whose rows follow
-	fresh     bool   // statement has not been counted for a slot yet
-	begun     bool
-	origin    history.Origin
-	decided   []decision
-	pending   []pendingTouch
-	reported  int64
-}
-
-// slot is what the open transaction did to one table so far.
-type slot struct {
-	t                          *binlog.TableMap
-	inserted, updated, deleted int64
-	statements                 int
-	here                       int64 // rows of the current statement
-	best                       int64 // rows of the statement whose text is kept
-	text                       []byte
-	incomplete                 string
-}
-
-// decision is the fate of a transaction that XA prepared earlier, maybe in another log.
-type decision struct {
-	xid       string
-	committed bool
-}
-
-// pendingTouch is a touch whose transaction was only prepared.
-type pendingTouch struct {
-	xid   string
-	index int // in Touches, or in Places
+	q        *Query
+	p        *binlog.Parser
+	file     string
+	origin   history.Origin
+	res      history.Result
+	reported int64 // bytes that Progress was told of
+	tx       transaction
+	stats    map[*binlog.TableMap]*history.Stats
+	versions map[*binlog.TableMap]*versions
+	xa       xaLog
 }
 
 func newScanner(q *Query, log Log, src io.Reader, opts binlog.Options) *scanner {
-	s := &scanner{q: q, file: log.Name(), p: binlog.NewParser(src, opts), stats: map[*binlog.TableMap]*history.Stats{}}
+	s := &scanner{
+		q: q, file: log.Name(), p: binlog.NewParser(src, opts),
+		stats: map[*binlog.TableMap]*history.Stats{}, versions: map[*binlog.TableMap]*versions{},
+	}
 	s.res.Stats = map[db.Name]*history.Stats{}
 	if len(q.Tables) > 0 {
 		s.p.Want = q.Tables.Has
@@ -131,7 +105,7 @@ func (s *scanner) ended(err error) error {
 		s.res.Gaps = append(s.res.Gaps, history.Gap{File: s.file, Pos: bad.Pos, Reason: bad.Error() + "; nothing behind it was read"})
 		return nil
 	}
-	return fmt.Errorf("%s: %w", s.file, err)
+	return fmt.Errorf("read %s: %w", s.file, err)
 }
 
 // errBeyond ends a scan at the window's upper place.
@@ -146,23 +120,21 @@ func (s *scanner) event(ev *binlog.Event) error {
 	case binlog.Begin:
 		return s.begin(ev)
 	case binlog.Statement:
-		s.statement, s.fresh = append(s.statement[:0], ev.SQL...), true
+		s.tx.statement(ev.SQL)
 	case binlog.Touched:
-		s.touch(ev.Table)
+		s.tx.touch(ev.Table)
 	case binlog.Changed:
 		return s.rows(ev.Rows)
 	case binlog.Query:
-		if !s.begun {
-			if err := s.begin(ev); err != nil {
-				return err
-			}
+		if err := s.begin(ev); err != nil {
+			return err
 		}
 		return s.query(ev)
 	case binlog.Commit, binlog.Rollback, binlog.Prepared:
 		return s.commit(ev)
 	case binlog.XACommit, binlog.XARollback:
-		s.decided = append(s.decided, decision{ev.XID, ev.Kind == binlog.XACommit})
-		s.reset()
+		s.decide(ev.XID, ev.Kind == binlog.XACommit)
+		s.tx.reset()
 	case binlog.Incident:
 		s.gap("the server says that changes are missing from its log here (incident event)")
 	case binlog.Started:
@@ -170,47 +142,22 @@ func (s *scanner) event(ev *binlog.Event) error {
 		if bytes.Contains(ev.SQL, []byte("MariaDB")) {
 			s.origin = history.MariaDB
 		}
-		s.reset()
+		s.tx.reset()
 	}
 	return nil
 }
 
+// begin starts a transaction unless one is open.
 func (s *scanner) begin(ev *binlog.Event) error {
-	until := s.q.Window.Until
-	if until.File == s.file && ev.Pos >= until.Pos {
+	if s.tx.open {
+		return nil
+	}
+	if until := s.q.Window.Until; until.File == s.file && ev.Pos >= until.Pos {
 		return errBeyond
 	}
-	if !s.begun {
-		s.reset()
-		s.begun = true
-	}
+	s.tx.reset()
+	s.tx.open = true
 	return nil
-}
-
-func (s *scanner) reset() {
-	s.used, s.begun, s.fresh = 0, false, false
-	s.statement = s.statement[:0]
-}
-
-// touch finds or makes the open transaction's slot for a table.
-func (s *scanner) touch(t *binlog.TableMap) *slot {
-	for i := range s.slots[:s.used] {
-		sl := &s.slots[i]
-		if sl.t == t {
-			return sl
-		}
-		if sl.t.Table == t.Table && sl.t.Schema == t.Schema {
-			sl.t = t
-			return sl
-		}
-	}
-	if s.used == len(s.slots) {
-		s.slots = append(s.slots, slot{})
-	}
-	sl := &s.slots[s.used]
-	s.used++
-	*sl = slot{t: t, text: sl.text[:0]}
-	return sl
 }
 
 func (s *scanner) rows(r *binlog.Rows) error {
@@ -218,116 +165,58 @@ func (s *scanner) rows(r *binlog.Rows) error {
 	if err != nil {
 		return &binlog.CorruptError{Pos: s.p.Pos(), Reason: err.Error()}
 	}
-	sl := s.touch(r.Table)
-	destroyed := sl.updated + sl.deleted
-	if r.Op != db.Insert && destroyed == 0 {
-		sl.best = 0 // the text to keep is that of a statement that destroyed
+	c := countsOf(r.Op, int64(n))
+	if maybeVersioned(r.Table) {
+		c = s.versioned(r, c)
 	}
-	switch r.Op {
-	case db.Insert:
-		sl.inserted += int64(n)
-	case db.Update:
-		sl.updated += int64(n)
-	default:
-		sl.deleted += int64(n)
-	}
-	if sl.incomplete == "" && !r.Complete() {
-		sl.incomplete = incomplete(r)
-	}
-	if s.fresh {
-		s.newStatement()
-	}
-	if sl.here == 0 {
-		sl.statements++
-	}
-	sl.here += int64(n)
-	if sl.here > sl.best && len(s.statement) > 0 && (r.Op != db.Insert || destroyed == 0) {
-		if sl.here == int64(n) || sl.best == 0 || !bytes.Equal(sl.text, s.kept()) {
-			sl.text = append(sl.text[:0], s.kept()...)
-		}
-		sl.best = sl.here
-	}
+	s.tx.add(r, c)
 	return nil
-}
-
-// keptText is how much of a statement is kept to judge it; its end may hold the WHERE.
-const keptText = 1 << 20
-
-func (s *scanner) kept() []byte { return s.statement[:min(len(s.statement), keptText)] }
-
-func (s *scanner) newStatement() {
-	s.fresh = false
-	for i := range s.slots[:s.used] {
-		s.slots[i].here = 0
-	}
-}
-
-// incomplete names what a row image lacks, for the first event that lacks something.
-func incomplete(r *binlog.Rows) string {
-	missing := r.Missing()
-	if len(missing) == 0 {
-		return ""
-	}
-	blobs := true
-	for _, i := range missing {
-		blobs = blobs && isBlob(r.Table.Columns[i].Type)
-	}
-	if blobs {
-		return "NOBLOB"
-	}
-	return "MINIMAL"
-}
-
-func isBlob(t binlog.Type) bool {
-	switch t {
-	case binlog.TypeBlob, binlog.TypeTinyBlob, binlog.TypeMediumBlob, binlog.TypeLongBlob, binlog.TypeBlobCompressed,
-		binlog.TypeJSON, binlog.TypeGeometry, binlog.TypeVector:
-		return true
-	}
-	return false
 }
 
 // commit counts the transaction and reports its tables.
 func (s *scanner) commit(ev *binlog.Event) error {
-	defer s.reset()
+	defer s.tx.reset()
 	s.res.Transactions++
-	if s.used == 0 || ev.Kind == binlog.Rollback && !s.changed() {
-		return nil
-	}
-	if s.q.From.File == s.file && ev.End <= s.q.From.Start {
+	if len(s.tx.slots) == 0 && len(s.tx.statements) == 0 || s.before(ev) {
 		return nil
 	}
 	in, err := s.inWindow()
 	if err != nil || !in {
 		return err
 	}
-	for i := range s.slots[:s.used] {
-		sl := &s.slots[i]
-		if sl.inserted+sl.updated+sl.deleted == 0 || !s.q.Tables.Has(sl.t.Schema, sl.t.Table) {
+	var held *prepared
+	if ev.Kind == binlog.Prepared {
+		held = s.xa.hold(ev.XID)
+	}
+	reported, passed := false, false
+	for i := range s.tx.slots {
+		sl := &s.tx.slots[i]
+		if sl.rows() == 0 || !s.q.Tables.Has(sl.t.Schema, sl.t.Table) {
 			continue
 		}
-		s.count(sl, int64(ev.Header.Time)/60)
-		if !s.wanted(sl) {
+		s.count(sl, ev, held)
+		passed = passed || sl.updated+sl.deleted == 0 && sl.inserted >= s.q.MinRows
+		wanted, err := s.wanted(sl)
+		if err != nil {
+			return err
+		}
+		if !wanted {
 			continue
 		}
-		report := s.report
-		if s.q.Places {
-			report = s.place
-		}
-		if err := report(sl, ev); err != nil {
+		reported = true
+		if err := s.report(sl, ev, held); err != nil {
 			return err
 		}
 	}
-	return nil
+	if passed && !reported && s.q.ID == "" {
+		s.res.Passed++
+	}
+	return s.reportStatements()
 }
 
-func (s *scanner) changed() bool {
-	for i := range s.slots[:s.used] {
-		if sl := &s.slots[i]; sl.inserted+sl.updated+sl.deleted > 0 {
-			return true
-		}
-	}
-	return false
+// before says that the transaction ends before the place that the query starts from.
+func (s *scanner) before(ev *binlog.Event) bool {
+	return s.q.From.File == s.file && ev.End <= s.q.From.Start
 }
 
 // inWindow judges the open transaction by its commit time.
@@ -347,55 +236,55 @@ func within(t, since, until time.Time) bool {
 	return (since.IsZero() || !t.Before(since)) && (until.IsZero() || t.Before(until))
 }
 
-func (s *scanner) count(sl *slot, minute int64) {
+// count adds a table's share to its statistics, or to what waits for an XA decision.
+func (s *scanner) count(sl *slot, ev *binlog.Event, held *prepared) {
+	minute := int64(ev.Header.Time) / 60
+	if held != nil {
+		held.counts = append(held.counts, tableCounts{sl.name(), sl.counts, minute})
+		return
+	}
 	st := s.stats[sl.t]
 	if st == nil {
-		name := db.Name{Schema: sl.t.Schema, Table: sl.t.Table}
-		if st = s.res.Stats[name]; st == nil {
-			st = &history.Stats{Table: name}
-			s.res.Stats[name] = st
-		}
-		if len(s.stats) > 4*maxStats {
+		if len(s.stats) > maxCached {
 			clear(s.stats)
 		}
+		st = statsOf(&s.res, sl.name())
 		s.stats[sl.t] = st
 	}
 	st.Add(sl.inserted, sl.updated, sl.deleted, minute)
 }
 
-// maxStats bounds the shortcut from table maps to their statistics.
-const maxStats = 4096
+// maxCached bounds what is remembered of table maps, which every DDL makes anew.
+const maxCached = 4096
 
-func (s *scanner) wanted(sl *slot) bool {
-	if s.q.ID != "" {
-		t, err := s.describe(sl)
-		return err == nil && t.ID() == s.q.ID
+func statsOf(r *history.Result, name db.Name) *history.Stats {
+	st := r.Stats[name]
+	if st == nil {
+		st = &history.Stats{Table: name}
+		r.Stats[name] = st
 	}
-	rows := sl.updated + sl.deleted
-	if s.q.All {
-		return rows+sl.inserted >= s.q.MinRows
-	}
-	if rows >= s.q.MinRows {
-		return rows > 0
-	}
-	if sl.inserted >= s.q.MinRows {
-		s.res.Passed++
-	}
-	return s.q.NoWhere && rows > 0 && mayLackWhere(sl.text) && ddl.NoWhere(string(sl.text))
+	return st
 }
 
-// mayLackWhere is a cheap first look, for it is asked of every small transaction.
-func mayLackWhere(text []byte) bool {
-	if len(text) == 0 || len(text) == keptText {
-		return false
+// wanted says that a table's share of the open transaction is to be reported.
+func (s *scanner) wanted(sl *slot) (bool, error) {
+	destroyed := sl.updated + sl.deleted
+	switch {
+	case s.q.ID != "":
+		tx, err := s.transaction()
+		touch := history.Touch{Tx: tx, Table: sl.name()}
+		return err == nil && touch.ID() == s.q.ID, err
+	case s.q.All:
+		return sl.rows() >= s.q.MinRows, nil
+	case destroyed >= s.q.MinRows:
+		return destroyed > 0, nil
 	}
-	if c := text[0] | 0x20; c >= 'a' && c <= 'z' && c != 'd' && c != 'u' && c != 'w' {
-		return false // neither DELETE nor UPDATE nor WITH
-	}
-	for i := 0; i+5 <= len(text); i++ {
-		if text[i]|0x20 == 'w' && bytes.EqualFold(text[i:i+5], []byte("where")) {
-			return false
-		}
-	}
-	return true
+	return s.q.NoWhere && destroyed > 0 && sl.mayLackWhere() && sl.noWhere() != "", nil
+}
+
+// transaction describes the open transaction.
+func (s *scanner) transaction() (db.Tx, error) {
+	tx, err := s.p.Tx()
+	tx.File = s.file
+	return tx, err
 }

@@ -198,6 +198,9 @@ func (th *Then) enrich(t *binlog.TableMap, live *db.Table) *db.Table {
 		logged := *c
 		*c = live.Columns[k]
 		c.Name = logged.Name
+		if cs := charsetOf(t.Columns[i].Collation); cs != "" && c.Charset != "" && cs != c.Charset && (cs != "utf8mb3" || c.Charset != "utf8") {
+			c.Charset, c.Collation = cs, ""
+		}
 		if logged.Elements != nil {
 			c.Elements = logged.Elements
 		}

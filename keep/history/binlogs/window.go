@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
@@ -19,56 +20,92 @@ type part struct {
 	from int64
 }
 
-// bracket picks the logs that can hold the window's transactions, by when each was opened,
-// and notes files that are missing between them.
+// bracket picks the logs that can hold the window's transactions, and notes files that are
+// missing between them.
 func bracket(ctx context.Context, logs []Log, w history.Window) ([]part, []history.Gap, error) {
-	first, last := 0, len(logs)
-	if t := w.Since.Time; !t.IsZero() {
-		// A log's transactions committed after it was opened: the last one opened before
-		// the bound may hold it, none before that.
-		for i := len(logs) - 1; i > 0; i-- {
-			at, err := logs[i].Started(ctx)
-			if err != nil {
-				return nil, nil, err
+	from, err := boundFile(logs, w.Since, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	to, err := boundFile(logs, w.Until, len(logs)-1)
+	if err != nil {
+		return nil, nil, err
+	}
+	var parts []part
+	var gaps []history.Gap
+	for _, run := range series(logs[from:max(from, to+1)]) {
+		if run, err = inTime(ctx, run, w); err != nil {
+			return nil, nil, err
+		}
+		gaps = append(gaps, missing(run)...)
+		for _, l := range run {
+			p := part{log: l}
+			if l.Name() == w.Since.File {
+				p.from = w.Since.Pos
 			}
-			if first = i; !at.After(t) {
+			parts = append(parts, p)
+		}
+	}
+	return parts, gaps, nil
+}
+
+// series splits logs where another base name begins: the logs of another server, or from
+// before the server's log_bin was changed, have times of their own.
+func series(logs []Log) [][]Log {
+	var out [][]Log
+	for i := 0; i < len(logs); {
+		base, _, _ := number(logs[i].Name())
+		n := i + 1
+		for ; n < len(logs); n++ {
+			if b, _, _ := number(logs[n].Name()); b != base {
 				break
 			}
-			first = 0
+		}
+		out = append(out, logs[i:n])
+		i = n
+	}
+	return out
+}
+
+// inTime narrows one series down to the logs that can hold transactions committed in the
+// window. What a log holds was committed after it was opened - on a replica, which logs the
+// times of its source, maybe before. So the last log opened at or before Since is the first one
+// needed, and a log is beyond Until when its first transaction is. A log that cannot be asked
+// stays in, so that the scan reports why.
+func inTime(ctx context.Context, logs []Log, w history.Window) ([]Log, error) {
+	if t := w.Since.Time; !t.IsZero() {
+		for i := len(logs) - 1; i > 0; i-- {
+			if at, err := logs[i].Started(ctx); err == nil && !at.After(t) {
+				logs = logs[i:]
+				break
+			}
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
 		}
 	}
 	if t := w.Until.Time; !t.IsZero() {
-		for last > first+1 {
-			at, err := logs[last-1].Started(ctx)
-			if err != nil {
-				return nil, nil, err
-			}
-			if at.Before(t) {
+		for len(logs) > 1 {
+			last := logs[len(logs)-1]
+			if at, err := last.Started(ctx); err != nil || at.Before(t) {
 				break
 			}
-			last--
+			if at, err := firstCommit(ctx, last); err != nil || !at.IsZero() && at.Before(t) {
+				break
+			}
+			logs = logs[:len(logs)-1]
 		}
 	}
-	var err error
-	if first, err = boundFile(logs, w.Since, first); err != nil {
-		return nil, nil, err
-	}
-	if w.Until.File != "" {
-		i, err := boundFile(logs, w.Until, 0)
-		if err != nil {
-			return nil, nil, err
-		}
-		last = min(last, i+1)
-	}
-	var parts []part
-	for i := first; i < last; i++ {
-		p := part{log: logs[i]}
-		if i == first && w.Since.File != "" {
-			p.from = w.Since.Pos
-		}
-		parts = append(parts, p)
-	}
-	return parts, missing(logs[first:max(first, last)]), nil
+	return logs, ctx.Err()
+}
+
+// firstCommit is when the first transaction in a log was committed; zero when it has none.
+func firstCommit(ctx context.Context, log Log) (at time.Time, err error) {
+	err = eachTransaction(ctx, log, func(tx db.Tx) bool {
+		at = tx.At
+		return false
+	})
+	return at, err
 }
 
 // boundFile is the index of the bound's file, or def when it names none.
@@ -142,33 +179,55 @@ func locate(ctx context.Context, logs []Log, gtid string) (db.Tx, error) {
 	return db.Tx{}, lull.Errorf(lull.Usage, "list the transactions there are with `lull find --all`", "no transaction %s is in these binlogs", gtid)
 }
 
-func locateIn(ctx context.Context, log Log, gtid string) (db.Tx, bool, error) {
+func locateIn(ctx context.Context, log Log, gtid string) (found db.Tx, ok bool, err error) {
+	err = eachTransaction(ctx, log, func(tx db.Tx) bool {
+		if ok = strings.EqualFold(tx.GTID, gtid); ok {
+			found = tx
+		}
+		return !ok
+	})
+	// What cannot be read does not hold the transaction as far as anybody can tell.
+	return found, ok, unlessLogEnd(err)
+}
+
+// eachTransaction calls fn with the transactions of a log until it returns false.
+func eachTransaction(ctx context.Context, log Log, fn func(db.Tx) bool) error {
 	src, opts, err := log.Open(ctx, 0)
 	if err != nil {
-		return db.Tx{}, false, fmt.Errorf("open %s: %w", log.Name(), err)
+		return fmt.Errorf("open %s: %w", log.Name(), err)
 	}
 	defer src.Close()
 	p := binlog.NewParser(src, opts)
 	p.Want = func(string, string) bool { return false }
-	wasOpen := false
 	for ctx.Err() == nil {
 		ev, err := p.Next()
 		if err != nil {
-			// What cannot be read does not hold the transaction as far as anybody can tell.
-			return db.Tx{}, false, unlessLogEnd(err)
+			return err
 		}
-		ended := wasOpen && !p.Open() || ev.Kind == binlog.Query && !p.Open()
-		wasOpen = p.Open()
-		if !ended {
+		if !ends(p, ev) {
 			continue
 		}
 		tx, err := p.Tx()
-		if err == nil && strings.EqualFold(tx.GTID, gtid) {
-			tx.File = log.Name()
-			return tx, true, nil
+		if err != nil {
+			return err
+		}
+		tx.File = log.Name()
+		if !fn(tx) {
+			return nil
 		}
 	}
-	return db.Tx{}, false, ctx.Err()
+	return ctx.Err()
+}
+
+// ends says that an event is the last of its transaction.
+func ends(p *binlog.Parser, ev *binlog.Event) bool {
+	switch ev.Kind {
+	case binlog.Commit, binlog.Rollback, binlog.Prepared, binlog.XACommit, binlog.XARollback:
+		return true
+	case binlog.Query:
+		return !p.Open()
+	}
+	return false
 }
 
 // unlessLogEnd drops the errors that only say that a log's readable part is over.
