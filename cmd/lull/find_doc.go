@@ -146,7 +146,7 @@ func printSummary(s *screen, st *history.Stats) {
 // How many minutes a sparkline shows at least, and how many columns it takes at most.
 const (
 	shortest   = 8
-	sparkWidth = 40
+	sparkWidth = 26
 )
 
 func bucketed(minutes map[int64]int64, first, last int64) (buckets []int64, step int64) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/db/mysql/binlog"
 	"github.com/lull-ops/lull/internal/clock"
 	"github.com/lull-ops/lull/internal/term"
 	"github.com/spf13/cobra"
@@ -155,6 +156,10 @@ func (a *runner) report(ctx context.Context, args []string, err error) int {
 	}
 	if kind == lull.Interrupted && errors.Is(err, context.Canceled) {
 		err = lull.Errorf(kind, "", "%s", strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted"))
+	}
+	if _, unsupported := errors.AsType[*binlog.UnsupportedError](err); unsupported && kind == lull.Failed {
+		kind = lull.Usage
+		err = lull.Errorf(kind, "give --db, or logs that can be read", "%w", err)
 	}
 	// Where in a log it was noticed that the command is wrong helps nobody.
 	if wrong, ok := errors.AsType[*lull.Error](err); ok && wrong.Kind == lull.Usage {
