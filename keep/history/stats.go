@@ -88,10 +88,11 @@ type Result struct {
 	Totals map[db.Name]*Touch
 	Stats  map[db.Name]*Stats
 	Gaps   []Gap
-	// Events and Bytes say how much was read, Files from which logs.
+	// Transactions and Bytes say how much was read, Files from which logs.
 	Transactions, Bytes int64
 	Files               []string
-	// Passed counts the transactions with at least the wanted rows that only inserted.
+	// Passed counts the transactions left out that only inserted into some table, at least as
+	// many rows as were asked for.
 	Passed int
 }
 
@@ -115,7 +116,8 @@ func (r *Result) Total(t Touch) {
 	have.Updated += t.Updated
 	have.Deleted += t.Deleted
 	have.Statements += t.Statements
-	if have.Incomplete == "" {
+	have.ForeignKeysOff = have.ForeignKeysOff && t.ForeignKeysOff
+	if have.Incomplete == "" || t.Incomplete == "MINIMAL" {
 		have.Incomplete = t.Incomplete
 	}
 	for _, c := range t.Children {

@@ -152,7 +152,7 @@ func (s *scanner) begin(ev *binlog.Event) error {
 	if s.tx.open {
 		return nil
 	}
-	if until := s.q.Window.Until; until.File == s.file && ev.Pos >= until.Pos {
+	if until := s.q.Window.Until; until.File == s.file && s.p.Start() >= until.Pos { // a GTID comes before the BEGIN
 		return errBeyond
 	}
 	s.tx.reset()

@@ -62,18 +62,19 @@ func columns(t *db.Table) string {
 	return strings.Join(out, " ")
 }
 
-// TestShapeThen has one line for each thing that may have become of a table since its rows
-// were logged: the columns of then, without names in the log and with them.
-func TestShapeThen(t *testing.T) {
-	const create = "CREATE TABLE a (id INT PRIMARY KEY, v VARCHAR(50), n INT, m INT, d DATE)"
-	const insert = "INSERT INTO a VALUES (1,'x',5,6,'2026-01-01')"
-	cases := []struct {
-		name, since   string
-		minimal, full string // columns; "refused: ..." with a word of the reason
-		now           string // the table's name by now, when it is another
-		renamed       string
-		where         string
-	}{
+// shapeCase is what became of a table since its rows were logged, and the columns of then.
+type shapeCase struct {
+	name, since   string
+	minimal, full string // without names in the log and with them; "refused: " and a part of the reason
+	now           string // the table's name by now, when it is another
+	renamed       string
+	where         string // "mariadb": only there
+}
+
+const shapeCreate = "CREATE TABLE a (id INT PRIMARY KEY, v VARCHAR(50), n INT, m INT, d DATE)"
+
+func shapeCases() []shapeCase {
+	return []shapeCase{
 		{name: "nothing", minimal: "id v n m d", full: "id v n m d"},
 		{name: "key added", since: "CREATE INDEX k ON a (n)", minimal: "id v n m d", full: "id v n m d"},
 		{name: "column added", since: "ALTER TABLE a ADD w INT", minimal: "id v n m d", full: "id v n m d"},
@@ -93,21 +94,25 @@ func TestShapeThen(t *testing.T) {
 		{name: "online schema change", since: "CREATE TABLE g LIKE a;\nALTER TABLE g ADD w INT;\nRENAME TABLE a TO z, g TO a", minimal: "refused: anew", full: "id v n m d"},
 		{name: "and the old table dropped", since: "CREATE TABLE g LIKE a;\nRENAME TABLE a TO z;\nRENAME TABLE g TO a;\nDROP TABLE z", minimal: "refused: anew", full: "id v n m d"},
 		{name: "dropped", since: "DROP TABLE a", minimal: "refused: no column names", full: "id v n m d"},
-		{name: "dropped and re-created", since: "DROP TABLE a;\n" + create, minimal: "refused: anew", full: "id v n m d"},
+		{name: "dropped and re-created", since: "DROP TABLE a;\n" + shapeCreate, minimal: "refused: anew", full: "id v n m d"},
 		{name: "another of its name", since: "CREATE TABLE IF NOT EXISTS a (id INT)", minimal: "id v n m d", full: "id v n m d"},
 		{name: "created or replaced", since: "CREATE OR REPLACE TABLE a (x INT)", minimal: "refused: anew", full: "id v n m d", where: "mariadb"},
 		{name: "versioning added", since: "ALTER TABLE a ADD SYSTEM VERSIONING", minimal: "id v n m d", full: "id v n m d", where: "mariadb"},
 	}
+}
+
+func TestShapeThen(t *testing.T) {
+	const insert = "INSERT INTO a VALUES (1,'x',5,6,'2026-01-01')"
 	for _, metadata := range []string{"MINIMAL", "FULL"} {
 		each(t, func(l *lab) {
 			full := metadata == "FULL" && !l.on("mysql-5")
-			for _, c := range cases {
+			for _, c := range shapeCases() {
 				if c.where != "" && c.where != l.srv.Flavor() {
 					continue
 				}
 				l.exec("DROP TABLE IF EXISTS a, g, y, z;\nFLUSH BINARY LOGS")
 				l.first = l.logs()[len(l.logs())-1].Name()
-				l.exec(create + ";\n" + insert)
+				l.exec(shapeCreate + ";\n" + insert)
 				q := l.all()
 				q.Places = true
 				place := l.scan(q).Places[0]

@@ -162,23 +162,29 @@ func (sl *slot) noWhere() string {
 // mayLackWhere is a cheap first look, for it is asked of every small transaction: there is no
 // WHERE, or none that begins with a column.
 func (sl *slot) mayLackWhere() bool {
-	text := sl.text
-	for i := 0; i+5 <= len(text); i++ {
-		if text[i]|0x20 != 'w' || text[i+1]|0x20 != 'h' || !bytes.EqualFold(text[i:i+5], []byte("where")) {
-			continue
-		}
-		rest := bytes.TrimLeft(text[i+5:], " \t\r\n(")
-		if len(rest) == 0 {
-			return true
-		}
-		switch c := rest[0]; c | 0x20 {
-		case 't', 'n': // TRUE, NOT
-			return true
-		default:
-			return !(c|0x20 >= 'a' && c|0x20 <= 'z' || c == '`' || c == '_')
+	const where = "where"
+	at := bytes.Index(sl.text, []byte("WHERE"))
+	if at < 0 {
+		at = bytes.Index(sl.text, []byte(where))
+	}
+	for i := 0; at < 0 && i+len(where) <= len(sl.text); i++ {
+		if bytes.EqualFold(sl.text[i:i+len(where)], []byte(where)) {
+			at = i
 		}
 	}
-	return true
+	if at < 0 {
+		return true
+	}
+	rest := bytes.TrimLeft(sl.text[at+len(where):], " \t\r\n(")
+	if len(rest) == 0 {
+		return true
+	}
+	switch c := rest[0] | 0x20; {
+	case c == 't' || c == 'n': // TRUE, NOT
+		return true
+	default:
+		return (c < 'a' || c > 'z') && rest[0] != '`' && rest[0] != '_'
+	}
 }
 
 // incomplete names what a row image lacks, for the first event that lacks something.
