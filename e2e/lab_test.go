@@ -75,7 +75,7 @@ func newLab(t *testing.T, srv *server.Server) *lab {
 		"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO "+quoted,
 		"GRANT SELECT, INSERT, UPDATE, DELETE ON "+name+".* TO "+quoted)
 	t.Cleanup(func() {
-		if _, err := root.ExecContext(context.Background(), "DROP USER "+quoted); err != nil {
+		if _, err := l.root.ExecContext(context.Background(), "DROP USER "+quoted); err != nil {
 			t.Errorf("drop user: %v", err)
 		}
 	})
@@ -289,4 +289,18 @@ func (l *lab) stored(id string) act.Plan {
 		l.Fatal(err)
 	}
 	return p
+}
+
+// reconnect begins a new session after the server was restarted.
+func (l *lab) reconnect() {
+	l.Helper()
+	pool, err := sql.Open("mysql", l.srv.RootDSN(l.schema))
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() { pool.Close() })
+	if l.root, err = pool.Conn(l.Context()); err != nil {
+		l.Fatal(err)
+	}
+	l.exec("SET NAMES utf8mb4", "SET time_zone='+00:00'", "SET sql_mode=''")
 }

@@ -138,7 +138,6 @@ func TestWaysToSelect(t *testing.T) {
 			return l.span(accident)
 		}
 		from, to, _ := strings.Cut(reset("DELETE FROM t"), "..")
-		l.Log(from, to, l.try("find", "--all", "--json").out[:1500], l.text("SHOW BINLOG EVENTS IN 'mysql-bin.000001'")[1500:])
 		l.lull(0, "undo", "--yes", "--pos", from)
 		l.is("t", before)
 		from, to, _ = strings.Cut(reset("DELETE FROM t"), "..")
