@@ -181,7 +181,7 @@ func writeFile(name string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // after Commit it does nothing
 	if err := write(f); err != nil {
 		return err
 	}

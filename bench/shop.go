@@ -91,7 +91,7 @@ func (s *shop) spot(ctx context.Context) (p spot, err error) {
 	if err != nil {
 		return p, fmt.Errorf("read position: %w", err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // Err tells what matters
 	if !rows.Next() {
 		return p, errors.Join(errors.New("read position: the server writes no binlog"), rows.Err())
 	}

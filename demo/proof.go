@@ -29,7 +29,7 @@ func takeProof(ctx context.Context, db *sql.DB) (*proof, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read columns: %w", err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // Err tells what matters
 	for rows.Next() {
 		var name string
 		if err := rows.Scan(&name); err != nil {
@@ -95,7 +95,7 @@ func (p *proof) sums(ctx context.Context) (before, now int64, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("checksum: %w", err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // Err tells what matters
 	var name string
 	for _, sum := range []*int64{&before, &now} {
 		if !rows.Next() {
