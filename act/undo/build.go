@@ -178,6 +178,9 @@ func (t *table) add(b *Build, ch *db.Change) error {
 	if t.rowEnd >= 0 && !t.versioned(ch) {
 		return nil
 	}
+	if !b.req.Only.takes(ch.Op) {
+		return nil
+	}
 	before, err := t.mapper.mapRow(0, ch.Before)
 	if err != nil {
 		return err

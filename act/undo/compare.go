@@ -121,11 +121,8 @@ func (b *Build) take(t *table, ns *nets, x *batch) error {
 	return x.settle(t.key)
 }
 
-// wanted applies --only, --where and --into, and leaves out what the log does not hold.
+// wanted applies --where and --into, and leaves out what the log does not hold.
 func (b *Build) wanted(t *table, n *net) *net {
-	if !b.req.Only.takes(n) {
-		return nil
-	}
 	if t.where != nil {
 		row := n.Before
 		if row == nil {

@@ -34,15 +34,16 @@ const (
 	OnlyInsert Kind = "insert"
 )
 
-// takes says that the request wants this net effect undone.
-func (k Kind) takes(n *net) bool {
+// takes says that the request wants changes of this kind undone. They are chosen before they
+// are folded: of a row that was inserted and deleted, undoing the deletes brings it back.
+func (k Kind) takes(op db.Op) bool {
 	switch k {
 	case OnlyDelete:
-		return n.After == nil
+		return op == db.Delete
 	case OnlyInsert:
-		return n.Before == nil
+		return op == db.Insert
 	case OnlyUpdate:
-		return n.Before != nil && n.After != nil
+		return op == db.Update
 	}
 	return true
 }

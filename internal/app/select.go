@@ -93,6 +93,9 @@ func finish(label string, r *history.Result) (*selected, error) {
 
 // notRows says why a statement cannot be undone from the logs.
 func notRows(t *history.Touch) error {
+	if t.RowsStay() {
+		return lull.Errorf(lull.No, "take it back with another "+strings.ToUpper(t.DDL), "%s of %s lost no row", strings.ToUpper(t.DDL), t.Table)
+	}
 	what, cure := strings.ToUpper(t.DDL), "restore the table from a backup into another one, then bring it up to date from the log"
 	if strings.HasPrefix(t.DDL, "statement ") {
 		return lull.Errorf(lull.No, "restore from a backup, and set binlog_format=ROW (`lull check`) for the next time",
@@ -112,6 +115,14 @@ func (d *Database) pickPos(ctx context.Context, pos string, tables history.Names
 	}
 	if !ok || ranged && !ok2 {
 		return nil, lull.Errorf(lull.Usage, "for example --pos mysql-bin.000412:88213301..mysql-bin.000412:88299000", "--pos %q is not FILE:POS or FILE:POS..FILE:POS", pos)
+	}
+	if !ranged {
+		// Mostly the place is where a transaction begins, as find prints it.
+		w := history.Window{Since: history.Bound{File: file, Pos: at}, Until: history.Bound{File: file, Pos: at + 1}}
+		r, err := binlogs.Scan(ctx, d.Logs, binlogs.Query{Window: w, Tables: tables, All: true, MinRows: 1, Places: true})
+		if err == nil && len(r.Places) == 1 && r.Places[0].Start == at {
+			return finish(pos, r)
+		}
 	}
 	w := history.Window{Since: history.Bound{File: file, Pos: 4}, Until: history.Bound{File: file, Pos: at + 1}}
 	if ranged {

@@ -105,6 +105,9 @@ func (p *planner) gather(ctx context.Context) error {
 	}
 	for i := range p.sel.result.Touches {
 		t := &p.sel.result.Touches[i]
+		if t.RowsStay() {
+			continue
+		}
 		p.b.Warn(true, "%s of %s in between cannot be undone: the log holds the statement, not the rows", strings.ToUpper(t.DDL), t.Table)
 	}
 	wanted := map[db.Name]bool{}
@@ -255,6 +258,10 @@ func (p *planner) warn(ctx context.Context, name db.Name, live *db.Table) error 
 	if total == nil {
 		return nil
 	}
+	if total.Incomplete == history.Savepoint {
+		return lull.Errorf(lull.No, "look at the rows with `lull find --key`, and put back by hand what is missing",
+			"part of the transaction was rolled back to a savepoint while a table without transactions was written: the log does not tell which rows of %s", name)
+	}
 	logged := false
 	var known *db.Table
 	if p.d.Conn != nil {
@@ -273,7 +280,7 @@ func (p *planner) warn(ctx context.Context, name db.Name, live *db.Table) error 
 	}
 	for _, child := range accident.Cascaded(total, known, logged) {
 		if total.Origin == history.MariaDB {
-			p.b.Warn(true, "rows of %s fell or changed by a foreign key on %s; MariaDB does not log them: take them from a backup", child, name)
+			p.b.Warn(true, "rows of %s may have fallen or changed by a foreign key on %s; MariaDB does not log them: take them from a backup", child, name)
 			continue
 		}
 		p.b.Warn(true, "rows of %s may have fallen or changed by a foreign key on %s; this server does not log them: take them from a backup", child, name)

@@ -31,7 +31,8 @@ type Touch struct {
 	DDL string
 	// Columns are the columns that an ALTER dropped.
 	Columns []string
-	// Incomplete says what the row images leave out (binlog_row_image); "" when they are whole.
+	// Incomplete says what is wrong with the row images: Minimal, NoBlob or Savepoint; "" when
+	// they are whole.
 	Incomplete string
 	// Children are tables the transaction opened without logging a row of them: MariaDB's trace
 	// of foreign keys whose ON DELETE or ON UPDATE action may have changed rows there.
@@ -53,11 +54,23 @@ const (
 	MariaDB Origin = "mariadb"
 )
 
+// Why the rows in a log are not all that is needed.
+const (
+	Minimal   = "MINIMAL"   // binlog_row_image: keys and changed columns only
+	NoBlob    = "NOBLOB"    // binlog_row_image: BLOB and TEXT are left out
+	Savepoint = "SAVEPOINT" // some of the rows were rolled back again, and the log does not tell which
+)
+
 // MaxStatement is how much of a statement's text a Touch keeps.
 const MaxStatement = 4096
 
 // Rows is how many rows the transaction changed in the table.
 func (t *Touch) Rows() int64 { return t.Inserted + t.Updated + t.Deleted }
+
+// RowsStay says that the statement lost no row: it moved them to another name or table.
+func (t *Touch) RowsStay() bool {
+	return t.DDL == "rename" || t.DDL == "exchange partition" || t.DDL == "convert partition"
+}
 
 // ID names the touch. It is made of what the log says and nothing else, so it is the same in
 // every run, from the server or from its files.

@@ -117,7 +117,7 @@ func (r *Result) Total(t Touch) {
 	have.Deleted += t.Deleted
 	have.Statements += t.Statements
 	have.ForeignKeysOff = have.ForeignKeysOff && t.ForeignKeysOff
-	if have.Incomplete == "" || t.Incomplete == "MINIMAL" {
+	if have.Incomplete == "" || t.Incomplete == Minimal && have.Incomplete == NoBlob || t.Incomplete == Savepoint {
 		have.Incomplete = t.Incomplete
 	}
 	for _, c := range t.Children {

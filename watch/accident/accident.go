@@ -45,9 +45,9 @@ const (
 	enoughToTell = 20 // transactions that must have been seen to know what is usual
 )
 
-// Judge looks at every touch. Touches come back in the same order.
+// Judge looks at every touch, given newest first. They come back in the same order.
 func Judge(ctx context.Context, r *history.Result, live Live) ([]Accident, error) {
-	j := judge{r: r, live: live, tables: map[db.Name]*db.Table{}}
+	j := judge{r: r, live: live, tables: map[db.Name]*db.Table{}, rows: map[db.Name]int64{}}
 	if live != nil {
 		logs, err := live.LogsCascades(ctx)
 		if err != nil {
@@ -67,6 +67,9 @@ type judge struct {
 	live     Live
 	cascades bool
 	tables   map[db.Name]*db.Table
+	// rows is how many rows a table had about when the touch looked at had been committed:
+	// going back, each touch's deletes are added and its inserts taken off.
+	rows map[db.Name]int64
 }
 
 // table is the live table, nil when it is not there or cannot be asked.
@@ -121,16 +124,15 @@ func ddlWhy(t *history.Touch) string {
 
 func (j *judge) reasons(t *history.Touch, live *db.Table) []string {
 	out := []string{}
+	share := j.share(t, live)
 	if t.Plan != "" {
 		return append(out, "lull "+t.Plan)
 	}
 	if t.NoWhere != "" {
 		out = append(out, t.NoWhere)
 	}
-	if live != nil && live.Rows >= 0 {
-		if all := live.Rows + t.Deleted; t.Deleted*2 > all && t.Deleted > 1 {
-			out = append(out, fmt.Sprintf("most of the table gone: %s of about %s rows", term.Count(t.Deleted), term.Count(all)))
-		}
+	if share != "" {
+		out = append(out, share)
 	}
 	st := j.r.Stats[t.Table]
 	if st == nil || st.Transactions < enoughToTell {
@@ -145,11 +147,31 @@ func (j *judge) reasons(t *history.Touch, live *db.Table) []string {
 	return out
 }
 
+// share says when a touch deleted most of the table, as far as the rows can be traced back
+// from the engine's estimate of those there are now.
+func (j *judge) share(t *history.Touch, live *db.Table) string {
+	if live == nil || live.Rows < 0 {
+		return ""
+	}
+	after, known := j.rows[t.Table]
+	if !known {
+		after = live.Rows
+	}
+	all := after + t.Deleted
+	j.rows[t.Table] = max(0, all-t.Inserted)
+	if t.Deleted*2 <= all || t.Deleted < 2 {
+		return ""
+	}
+	return fmt.Sprintf("most of the table gone: %s of about %s rows", term.Count(t.Deleted), term.Count(all))
+}
+
 func (j *judge) undoable(t *history.Touch, live *db.Table) (Undoable, string) {
 	switch {
-	case t.Incomplete == "MINIMAL" && t.Deleted+t.Updated > 0:
+	case t.Incomplete == history.Savepoint:
+		return No, "part of it was rolled back to a savepoint while a table without transactions was written: the log does not tell which rows"
+	case t.Incomplete == history.Minimal && t.Deleted+t.Updated > 0:
 		return No, "binlog_row_image was MINIMAL: the log holds the keys of the rows, not what was in them"
-	case t.Incomplete == "NOBLOB" && t.Deleted+t.Updated > 0:
+	case t.Incomplete == history.NoBlob && t.Deleted+t.Updated > 0:
 		return Partly, "binlog_row_image was NOBLOB: BLOB and TEXT values are not in the log"
 	}
 	if lost := Cascaded(t, live, j.cascades); len(lost) > 0 {

@@ -215,6 +215,9 @@ func (p *Parser) handle() error {
 	case IncidentEvent:
 		p.ev.Kind = Incident
 	case MariaStartEncryptionEvent:
+		if p.src.opts.NoMagic {
+			return nil // the server decrypts what it sends, and sends this event, too
+		}
 		return &UnsupportedError{p.raw.pos, "the file is encrypted (MariaDB encrypt_binlog); read it through the server with --db, which decrypts it"}
 	case FormatDescriptionEvent:
 		p.tables = tableCache{}

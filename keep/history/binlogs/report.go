@@ -44,6 +44,9 @@ func (s *scanner) describe(sl *slot) (history.Touch, error) {
 		Statement: clip(sl.text), Statements: sl.statements, Incomplete: sl.incomplete, Origin: s.origin,
 		Plan: planOf(sl.text), ForeignKeysOff: !sl.foreignOn,
 	}
+	if s.tx.savepoint {
+		t.Incomplete = history.Savepoint
+	}
 	if sl.updated+sl.deleted > 0 && !s.q.Places {
 		t.NoWhere = sl.noWhere()
 	}
@@ -81,6 +84,7 @@ func (s *scanner) query(ev *binlog.Event) error {
 		s.res.Transactions++
 	}
 	st := ddl.Classify(string(ev.SQL), ev.Schema)
+	s.tx.savepoint = s.tx.savepoint || st.Verb == ddl.RollbackTo
 	what, columns := verdict(&st, string(ev.SQL))
 	if what != "" {
 		for _, name := range targets(&st) {

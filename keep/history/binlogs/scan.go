@@ -27,7 +27,7 @@ type Query struct {
 	// From leaves out the transactions that end at or before it, in its file; the window must
 	// begin at the head of that file.
 	From history.Place
-	// ID reports the touch of that id and nothing else.
+	// ID reports the touch of that id and nothing else, without counting its rows.
 	ID string
 	// Places asks for where the transactions lie and one total a table, instead of a Touch for
 	// each: a window may hold millions.
@@ -59,7 +59,10 @@ func newScanner(q *Query, log Log, src io.Reader, opts binlog.Options) *scanner 
 		stats: map[*binlog.TableMap]*history.Stats{}, versions: map[*binlog.TableMap]*versions{},
 	}
 	s.res.Stats = map[db.Name]*history.Stats{}
-	if len(q.Tables) > 0 {
+	switch {
+	case q.ID != "": // an id is made of the transaction and the table: no row is needed
+		s.p.Want = func(string, string) bool { return false }
+	case len(q.Tables) > 0:
 		s.p.Want = q.Tables.Has
 	}
 	return s
@@ -191,7 +194,7 @@ func (s *scanner) commit(ev *binlog.Event) error {
 	reported, passed := false, false
 	for i := range s.tx.slots {
 		sl := &s.tx.slots[i]
-		if sl.rows() == 0 || !s.q.Tables.Has(sl.t.Schema, sl.t.Table) {
+		if sl.rows() == 0 && s.q.ID == "" || !s.q.Tables.Has(sl.t.Schema, sl.t.Table) {
 			continue
 		}
 		s.count(sl, ev, held)

@@ -21,6 +21,7 @@ type transaction struct {
 	ended bool   // the last row event was its statement's last
 
 	statements []history.Touch // logged as text, to be reported when the transaction ends
+	savepoint  bool            // part of what is logged was rolled back to a savepoint
 }
 
 // counts are rows by what was done to them.
@@ -49,15 +50,15 @@ type slot struct {
 	text       []byte
 	textSeq    int
 	whole      bool
-	incomplete string
-	foreignOn  bool // some rows were changed with foreign_key_checks=1
+	incomplete string // see history.Touch
+	foreignOn  bool   // some rows were changed with foreign_key_checks=1
 }
 
 func (sl *slot) name() db.Name { return db.Name{Schema: sl.t.Schema, Table: sl.t.Table} }
 
 func (tx *transaction) reset() {
 	tx.slots, tx.statements = tx.slots[:0], tx.statements[:0]
-	tx.open, tx.ended = false, false
+	tx.open, tx.ended, tx.savepoint = false, false, false
 	tx.seq, tx.text, tx.whole = 0, tx.text[:0], true
 }
 
@@ -195,10 +196,20 @@ func incomplete(r *binlog.Rows) string {
 	}
 	for _, i := range missing {
 		if !isBlob(r.Table.Columns[i].Type) {
-			return "MINIMAL"
+			return minimal(r, len(missing))
 		}
 	}
-	return "NOBLOB"
+	return history.NoBlob
+}
+
+// minimal tells images of the key alone from those that only lack generated columns, which
+// MariaDB 11.8 leaves out and the log does not mark.
+func minimal(r *binlog.Rows, missing int) string {
+	present := len(r.Table.Columns) - missing
+	if key := len(r.Table.PrimaryKey); key > 0 && present > key || key == 0 && present > missing {
+		return ""
+	}
+	return history.Minimal
 }
 
 func isBlob(t binlog.Type) bool {
