@@ -23,7 +23,10 @@ type Record struct {
 	Now, To db.Row
 	Set     []int  // columns that an update writes
 	Was     db.Row // the row as the accident left it; nil when it deleted the row
-	Why     string
+	// There is, in a table without a key, how many rows equal to Now, or to To when Now is
+	// nil, the plan found.
+	There int64
+	Why   string
 }
 
 const recordsMagic = "lullrec1"
@@ -59,6 +62,7 @@ func (rec *Record) Append(dst []byte) []byte {
 		dst = binary.AppendUvarint(dst, uint64(i))
 	}
 	dst = db.AppendRow(dst, rec.Was)
+	dst = binary.AppendUvarint(dst, uint64(rec.There))
 	return append(dst, rec.Why...)
 }
 
@@ -175,7 +179,11 @@ func (rec *Record) Parse(b []byte) (err error) {
 	if rec.Was, b, err = db.ParseRow(b, was); err != nil {
 		return err
 	}
-	rec.Why = string(b)
+	there, w := binary.Uvarint(b)
+	if w <= 0 {
+		return errRecord
+	}
+	rec.There, rec.Why = int64(there), string(b[w:])
 	return nil
 }
 

@@ -57,6 +57,7 @@ type lab struct {
 	user   string
 	data   string   // lull's folder
 	env    []string // more of lull's environment
+	more   []*sql.DB
 }
 
 // newLab makes a database and a user that has no more than the rights lull needs.
@@ -75,7 +76,10 @@ func newLab(t *testing.T, srv *server.Server) *lab {
 		"GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO "+quoted,
 		"GRANT SELECT, INSERT, UPDATE, DELETE ON "+name+".* TO "+quoted)
 	t.Cleanup(func() {
-		if _, err := l.root.ExecContext(context.Background(), "DROP USER "+quoted); err != nil {
+		for _, pool := range l.more {
+			pool.Close()
+		}
+		if _, err := pool.ExecContext(context.Background(), "DROP USER "+quoted); err != nil {
 			t.Errorf("drop user: %v", err)
 		}
 	})
@@ -298,7 +302,7 @@ func (l *lab) reconnect() {
 	if err != nil {
 		l.Fatal(err)
 	}
-	l.Cleanup(func() { pool.Close() })
+	l.more = append(l.more, pool)
 	if l.root, err = pool.Conn(l.Context()); err != nil {
 		l.Fatal(err)
 	}

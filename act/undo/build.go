@@ -278,8 +278,9 @@ func (b *Build) commit() (*act.Plan, error) {
 		d.Atomic = *b.req.Atomic
 	}
 	d.Unchecked = b.unchecked()
-	if d.Unchecked || b.contest.crossed {
-		d.Atomic = true // in between the rows break rules that they keep at the end
+	if d.Unchecked || b.contest.crossed || len(b.Keyless()) > 0 {
+		// In between the rows break rules that they keep at the end, or cannot be told apart.
+		d.Atomic = true
 	}
 	if sum.Keep > 0 && b.req.On == FailPlan {
 		return nil, lull.Errorf(lull.Refused, "leave out --on-conflict fail to see them, or choose keep or restore",

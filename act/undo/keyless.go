@@ -29,6 +29,7 @@ type group struct {
 	added   int64
 	marks   int64
 	updates []db.Row // the versions before of the rows updated to this one
+	since   int64    // how many were inserted since, less those that went
 }
 
 // keyless compares by counting: each distinct row of the accident against the equal rows of
@@ -105,6 +106,16 @@ func (t *table) nextGroup(ns *nets) (*group, error) {
 			return nil, err
 		}
 		before, after = before.Clone(), after.Clone()
+		switch v := ns.it.Value(); v[len(v)-1] {
+		case laterCome:
+			g.since++
+			ns.more = ns.it.Next()
+			continue
+		case laterGone:
+			g.since--
+			ns.more = ns.it.Next()
+			continue
+		}
 		switch {
 		case before == nil && after == nil:
 			g.marks++
@@ -126,13 +137,16 @@ func (t *table) nextGroup(ns *nets) (*group, error) {
 
 // settle decides about a group of which there rows are in the table now.
 func (b *Build) settle(t *table, g *group, there int64) error {
+	if g.row == nil {
+		return nil // the accident did not touch it
+	}
 	if gone := g.deleted - g.added; gone > 0 {
-		if err := b.putBack(t, g.row, gone, there); err != nil {
+		if err := b.putBack(t, g, gone, there); err != nil {
 			return err
 		}
 	} else if gone < 0 && b.wanted(t, &net{After: g.row}) != nil {
 		for range min(-gone, there) {
-			if err := b.record(t, &verdict{do: act.Delete, rec: act.Record{Now: g.row, Was: g.row}}); err != nil {
+			if err := b.record(t, &verdict{do: act.Delete, rec: act.Record{Now: g.row, Was: g.row, There: there}}); err != nil {
 				return err
 			}
 		}
@@ -149,7 +163,7 @@ func (b *Build) settle(t *table, g *group, there int64) error {
 			v = verdict{do: act.Insert, rec: act.Record{To: before}}
 		} else if there > 0 {
 			there--
-			v = verdict{do: act.Update, rec: act.Record{Now: g.row, To: before, Was: g.row, Set: t.judge.differing(before, g.row)}}
+			v = verdict{do: act.Update, rec: act.Record{Now: g.row, To: before, Was: g.row, Set: t.judge.differing(before, g.row), There: there + 1}}
 		} else {
 			v = conflict("no row is as the accident left it", n, nil)
 		}
@@ -160,14 +174,54 @@ func (b *Build) settle(t *table, g *group, there int64) error {
 	return nil
 }
 
-func (b *Build) putBack(t *table, row db.Row, gone, there int64) error {
-	if b.wanted(t, &net{Before: row}) == nil {
+// putBack inserts the rows that are gone, but for those that somebody put back since.
+func (b *Build) putBack(t *table, g *group, gone, there int64) error {
+	if b.wanted(t, &net{Before: g.row}) == nil {
 		return nil
 	}
-	t.plan.Same += min(gone, there)
-	for range gone - min(gone, there) {
-		if err := b.record(t, &verdict{do: act.Insert, rec: act.Record{To: row}}); err != nil {
+	back := min(gone, there, max(g.since, 0))
+	t.plan.Same += back
+	for range gone - back {
+		if err := b.record(t, &verdict{do: act.Insert, rec: act.Record{To: g.row, There: there}}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// Marks of what became of rows after the accident.
+const (
+	laterCome = 1
+	laterGone = 2
+)
+
+// Keyless are the tables that have no key. Of these the build wants to know what was changed
+// after the accident, by Later: else it cannot tell a row that was put back from an equal one
+// that was there all the time.
+func (b *Build) Keyless() []db.Name {
+	var out []db.Name
+	for _, t := range b.tables {
+		if t.key == nil && !t.create {
+			out = append(out, t.live.Name)
+		}
+	}
+	return out
+}
+
+// Later takes a change of a table without a key that came after what is undone.
+func (b *Build) Later(name db.Name, ch *db.Change) error {
+	for _, t := range b.tables {
+		if t.live.Name != name {
+			continue
+		}
+		for which, row := range []db.Row{ch.Before, ch.After} {
+			row, err := t.mapper.mapRow(which, row)
+			if err == nil && row != nil {
+				err = t.folder.put(row, nil, nil, []uint64{laterGone, laterCome}[which])
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -86,27 +86,41 @@ func (a *apply) landed(ctx context.Context, b act.Batch, recs []act.Record) (boo
 	return false, a.stale("the rows it was writing when it was interrupted were changed since")
 }
 
-// landedKeyless counts equal rows in a table without a key: the plan knows how many there
-// were, because it only inserts rows of which too few are there.
+// landedKeyless counts, in a table without a key, the rows equal to the first one. The plan
+// knows how many there were, and how many there are to be.
 func (a *apply) landedKeyless(ctx context.Context, w *sectionWriter, recs []act.Record) (bool, error) {
-	all := w.cols
-	want := recs[0].To
-	if w.do == act.Delete {
-		want = recs[0].Now
+	row := func(rec *act.Record) db.Row {
+		if w.do == act.Insert {
+			return rec.To
+		}
+		return rec.Now
 	}
-	n := 0
-	for row, err := range a.target.Stream(ctx, w.t) {
+	first := row(&recs[0])
+	n, written := int64(0), int64(0)
+	for live, err := range a.target.Stream(ctx, w.t) {
 		if err != nil {
 			return false, err
 		}
-		if sameKey(row, want, all) {
+		if sameKey(live, first, w.cols) {
 			n++
 		}
 	}
-	if w.do == act.Delete {
-		return n == 0, nil
+	for i := range recs {
+		if sameKey(row(&recs[i]), first, w.cols) {
+			written++
+		}
 	}
-	return n > 0, nil
+	was, will := recs[0].There, recs[0].There+written
+	if w.do != act.Insert {
+		will = was - written
+	}
+	switch n {
+	case was:
+		return false, nil
+	case will:
+		return true, nil
+	}
+	return false, a.stale("the rows it was writing when it was interrupted were changed since")
 }
 
 // settle does the same for a plan written in one transaction.

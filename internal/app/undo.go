@@ -122,8 +122,29 @@ func (p *planner) gather(ctx context.Context) error {
 		}
 		return p.open(ctx, t)
 	}
-	return binlogs.Changes(ctx, p.d.Logs, p.sel.result.Places, shape, func(ch *db.Change, _ history.Place) error {
+	err := binlogs.Changes(ctx, p.d.Logs, p.sel.result.Places, shape, func(ch *db.Change, _ history.Place) error {
 		return p.takers[ch.Table.Name](ch)
+	})
+	if err != nil || p.d.Conn == nil || len(p.b.Keyless()) == 0 {
+		return err
+	}
+	return p.later(ctx, shape)
+}
+
+// later hands out what became of tables without a key after the accident.
+func (p *planner) later(ctx context.Context, shape func(*binlog.TableMap) (*db.Table, error)) error {
+	last := p.sel.result.Places[len(p.sel.result.Places)-1]
+	names := history.Names{}
+	for _, n := range p.b.Keyless() {
+		names = append(names, n.String())
+	}
+	w := history.Window{Since: history.Bound{File: last.File, Pos: last.End}}
+	r, err := binlogs.Scan(ctx, p.d.Logs, binlogs.Query{Window: w, Tables: names, All: true, MinRows: 1, Places: true})
+	if err != nil || len(r.Places) == 0 {
+		return err
+	}
+	return binlogs.Changes(ctx, p.d.Logs, r.Places, shape, func(ch *db.Change, _ history.Place) error {
+		return p.b.Later(ch.Table.Name, ch)
 	})
 }
 
