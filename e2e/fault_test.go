@@ -250,7 +250,7 @@ func TestCommitInDoubt(t *testing.T) {
 							after := l.rows("t")
 							p := newProxy(t, l.srv.Addr())
 							(map[string]*atomicBool{"answer": &p.cut, "COMMIT": &p.drop})[lost].Store(true)
-							db := "mysql://" + l.user + "@" + p.Addr().String() + "/" + l.schema
+							db := "mysql://" + l.user + "@" + p.Addr().String() + "/" + l.schema + "?tls=off" // the proxy reads along
 							r := l.try("apply", plan, "--db", db)
 							if r.code != 4 && r.code != 6 {
 								l.Errorf("exit code %d: %s", r.code, r.all())
