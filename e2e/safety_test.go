@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -76,9 +75,6 @@ func TestPlanCannotBeTamperedWith(t *testing.T) {
 		l.lull(0, "apply", plan)
 	})
 }
-
-// expiry is when a plan ends, as plan.json has it.
-var expiry = regexp.MustCompile(`"expires": "[^"]*"`)
 
 func TestApplyTwice(t *testing.T) {
 	onAll(t, func(l *lab) {
