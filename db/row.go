@@ -84,7 +84,7 @@ func ParseRow(src []byte, buf Row) (row Row, rest []byte, err error) {
 	if n == 0 {
 		return nil, src, nil
 	}
-	if uint64(cap(buf)) >= n-1 {
+	if buf != nil && uint64(cap(buf)) >= n-1 {
 		row = buf[:n-1]
 	} else {
 		row = make(Row, n-1)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
+	"github.com/lull-ops/lull/internal/typo"
 )
 
 const maxSuggestions = 3
@@ -42,7 +43,7 @@ func closest(name db.Name, tables []db.Name) []string {
 	want := strings.ToLower(name.Table)
 	for _, t := range tables {
 		have := strings.ToLower(t.Table)
-		d := distance(want, have)
+		d := typo.Distance(want, have)
 		if len(want) > 2 && (strings.Contains(have, want) || strings.Contains(want, have) && len(have) > 2) {
 			d = min(d, 2)
 		}
@@ -56,25 +57,4 @@ func closest(name db.Name, tables []db.Name) []string {
 		out = append(out, n.name)
 	}
 	return out
-}
-
-// distance is how many bytes must be inserted, removed or changed to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
