@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		err = build(filepath.Join(dir, "lull"))
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, errors.Join(err, os.RemoveAll(dir)))
 		os.Exit(1)
 	}
 	servertest.Main(m)
