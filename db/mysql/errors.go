@@ -20,6 +20,7 @@ const (
 	errTooManyConnections     = 1040
 	errSchemaDenied           = 1044
 	errAccessDenied           = 1045
+	errTableAccessDenied      = 1142
 	errUnknownSchema          = 1049
 	errSyntax                 = 1064
 	errHostBlocked            = 1129

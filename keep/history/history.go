@@ -41,6 +41,9 @@ type Touch struct {
 	ForeignKeysOff bool
 	// Origin is the kind of server that wrote the log.
 	Origin Origin
+	// Net is how many rows the table gained since the scan began, this transaction included;
+	// negative when it lost more.
+	Net int64
 	// Plan is the plan of Lull that made this change, "" for everybody else's.
 	Plan string
 }

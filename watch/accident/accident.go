@@ -35,6 +35,8 @@ type Accident struct {
 type Live interface {
 	// Table is the table's shape now, with the engine's estimate of its rows.
 	Table(ctx context.Context, name db.Name) (*db.Table, error)
+	// Rows is how many rows the table has, about where it is large; -1 when nobody can say.
+	Rows(ctx context.Context, t *db.Table) (int64, error)
 	// LogsCascades says that rows which fall by ON DELETE CASCADE or SET NULL are logged.
 	LogsCascades(ctx context.Context) (bool, error)
 }
@@ -45,7 +47,7 @@ const (
 	enoughToTell = 20 // transactions that must have been seen to know what is usual
 )
 
-// Judge looks at every touch, given newest first. They come back in the same order.
+// Judge looks at every touch. They come back in the same order.
 func Judge(ctx context.Context, r *history.Result, live Live) ([]Accident, error) {
 	j := judge{r: r, live: live, tables: map[db.Name]*db.Table{}, rows: map[db.Name]int64{}}
 	if live != nil {
@@ -67,9 +69,7 @@ type judge struct {
 	live     Live
 	cascades bool
 	tables   map[db.Name]*db.Table
-	// rows is how many rows a table had about when the touch looked at had been committed:
-	// going back, each touch's deletes are added and its inserts taken off.
-	rows map[db.Name]int64
+	rows     map[db.Name]int64 // of each table now; -1 when nobody can say
 }
 
 // table is the live table, nil when it is not there or cannot be asked.
@@ -81,6 +81,11 @@ func (j *judge) table(ctx context.Context, name db.Name) *db.Table {
 	if !ok {
 		t, _ = j.live.Table(ctx, name) // a table that is gone has no shape: that is an answer, too
 		j.tables[name] = t
+		if j.rows[name] = -1; t != nil {
+			if n, err := j.live.Rows(ctx, t); err == nil {
+				j.rows[name] = n
+			}
+		}
 	}
 	return t
 }
@@ -124,14 +129,13 @@ func ddlWhy(t *history.Touch) string {
 
 func (j *judge) reasons(t *history.Touch, live *db.Table) []string {
 	out := []string{}
-	share := j.share(t, live)
 	if t.Plan != "" {
 		return append(out, "lull "+t.Plan)
 	}
 	if t.NoWhere != "" {
 		out = append(out, t.NoWhere)
 	}
-	if share != "" {
+	if share := j.share(t, live); share != "" {
 		out = append(out, share)
 	}
 	st := j.r.Stats[t.Table]
@@ -147,19 +151,18 @@ func (j *judge) reasons(t *history.Touch, live *db.Table) []string {
 	return out
 }
 
-// share says when a touch deleted most of the table, as far as the rows can be traced back
-// from the engine's estimate of those there are now.
+// share says when a touch deleted most of the table. How many rows there were is traced back
+// from those there are now, over what the scan saw come and go since.
 func (j *judge) share(t *history.Touch, live *db.Table) string {
-	if live == nil || live.Rows < 0 {
+	if live == nil || j.rows[t.Table] < 0 || t.Deleted < 2 {
 		return ""
 	}
-	after, known := j.rows[t.Table]
-	if !known {
-		after = live.Rows
+	after := j.rows[t.Table]
+	if st := j.r.Stats[t.Table]; st != nil {
+		after -= st.Inserted - st.Deleted - t.Net
 	}
-	all := after + t.Deleted
-	j.rows[t.Table] = max(0, all-t.Inserted)
-	if t.Deleted*2 <= all || t.Deleted < 2 {
+	all := max(0, after) + t.Deleted
+	if t.Deleted*2 <= all {
 		return ""
 	}
 	return fmt.Sprintf("most of the table gone: %s of about %s rows", term.Count(t.Deleted), term.Count(all))

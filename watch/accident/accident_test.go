@@ -25,6 +25,8 @@ func (l live) Table(_ context.Context, name db.Name) (*db.Table, error) {
 	return nil, errors.New("no such table")
 }
 
+func (l live) Rows(_ context.Context, t *db.Table) (int64, error) { return t.Rows, nil }
+
 func (l live) LogsCascades(context.Context) (bool, error) { return l.logs, l.err }
 
 func name(table string) db.Name { return db.Name{Schema: "shop", Table: table} }

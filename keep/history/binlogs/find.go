@@ -59,7 +59,12 @@ func join(scans []*scanner) *history.Result {
 	out := &history.Result{Stats: map[db.Name]*history.Stats{}}
 	for _, s := range scans {
 		r := &s.res
-		out.Touches = append(out.Touches, r.Touches...)
+		for _, t := range r.Touches {
+			if st := out.Stats[t.Table]; st != nil {
+				t.Net += st.Inserted - st.Deleted
+			}
+			out.Touches = append(out.Touches, t)
+		}
 		out.Places = append(out.Places, r.Places...)
 		for _, t := range r.Totals {
 			out.Total(*t)

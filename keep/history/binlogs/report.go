@@ -44,6 +44,9 @@ func (s *scanner) describe(sl *slot) (history.Touch, error) {
 		Statement: clip(sl.text), Statements: sl.statements, Incomplete: sl.incomplete, Origin: s.origin,
 		Plan: planOf(sl.text), ForeignKeysOff: !sl.foreignOn,
 	}
+	if st := s.res.Stats[t.Table]; st != nil {
+		t.Net = st.Inserted - st.Deleted
+	}
 	if s.tx.savepoint {
 		t.Incomplete = history.Savepoint
 	}
