@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
+	"slices"
 	"time"
 
+	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db/mysql"
 	"github.com/lull-ops/lull/db/mysql/binlog"
 	"github.com/lull-ops/lull/keep/history/binlogs"
@@ -62,4 +65,41 @@ func serverLogs(ctx context.Context, c *mysql.Conn) ([]binlogs.Log, error) {
 		out[i] = serverLog{c, f}
 	}
 	return out, nil
+}
+
+// untilNow is the logs up to what the server writes now: to files that were given it adds the
+// server's own newer ones. It refuses where it cannot tell that the two belong together.
+func (d *Database) untilNow(ctx context.Context) ([]binlogs.Log, error) {
+	last := d.Logs[len(d.Logs)-1]
+	if _, own := last.(serverLog); own {
+		return d.Logs, nil
+	}
+	logs, err := serverLogs(ctx, d.Conn)
+	if err != nil {
+		return nil, notUntilNow(last, err)
+	}
+	for i, l := range logs {
+		if l.Name() != last.Name() {
+			continue
+		}
+		ours, err := last.Started(ctx)
+		if err != nil {
+			return nil, notUntilNow(last, err)
+		}
+		theirs, err := l.Started(ctx)
+		if err != nil {
+			return nil, notUntilNow(last, err)
+		}
+		if !ours.Equal(theirs) {
+			return nil, notUntilNow(last, errors.New("the server's log of that name is another one"))
+		}
+		// The copy may be older than the end of the log, so that is read on the server, too.
+		return slices.Concat(d.Logs[:len(d.Logs)-1], logs[i:]), nil
+	}
+	return nil, notUntilNow(last, errors.New("the server has no log of that name"))
+}
+
+func notUntilNow(last binlogs.Log, err error) error {
+	return lull.Errorf(lull.Refused, "give all logs up to now with --binlog, or the CREATE TABLE of then with --schema FILE.sql",
+		"how the tables were altered after %s cannot be seen: %w", last.Name(), err)
 }

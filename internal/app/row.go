@@ -38,11 +38,11 @@ func (d *Database) RowHistory(ctx context.Context, f Find, key string) ([]Versio
 	}
 	p := planner{d: d, sel: &selected{result: r, tables: tableNames(r.Totals)}}
 	h := rowHistory{p: &p, key: key, exprs: map[*db.Table]*predicate.Expr{}}
-	err = binlogs.Changes(ctx, d.Logs, r.Places, func(t *binlog.TableMap) (*db.Table, error) {
+	err = binlogs.Changes(ctx, d.Logs, r.Places, func(t *binlog.TableMap, at history.Place) (*db.Table, error) {
 		if !tables.Has(t.Schema, t.Table) {
 			return nil, nil
 		}
-		return h.shape(ctx, t)
+		return h.shape(ctx, t, at)
 	}, h.change)
 	if err != nil {
 		return nil, nil, err
@@ -59,17 +59,8 @@ type rowHistory struct {
 }
 
 // shape is the table's columns when the log was written; the row is looked for by them.
-func (h *rowHistory) shape(ctx context.Context, t *binlog.TableMap) (*db.Table, error) {
-	name := db.Name{Schema: t.Schema, Table: t.Table}
-	live, err := h.p.live(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	given := h.p.d.givenTable(name)
-	if err := h.p.redefinitions(ctx, t, given, live); err != nil {
-		return nil, err
-	}
-	then, err := binlogs.ShapeThen(t, given, live, h.p.since)
+func (h *rowHistory) shape(ctx context.Context, t *binlog.TableMap, at history.Place) (*db.Table, error) {
+	then, err := h.p.then(ctx, t, at)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -26,6 +27,14 @@ type selected struct {
 	source []string
 	result *history.Result // places and totals; statements that are no rows in Touches
 	tables []db.Name
+	// wanted are the tables of each place: several findings are not all their tables in all
+	// their transactions.
+	wanted map[history.Place][]db.Name
+}
+
+// takes says that the table's changes at a place are to be undone.
+func (s *selected) takes(at history.Place, name db.Name) bool {
+	return slices.Contains(s.wanted[at], name)
 }
 
 // earliest is when the first of the selected transactions was committed.
@@ -58,7 +67,7 @@ func (d *Database) pick(ctx context.Context, s Selection, places *Places, progre
 	}
 	switch {
 	case len(s.IDs) > 0:
-		return d.pickIDs(ctx, s.IDs, places, progress)
+		return d.pickIDs(ctx, s.IDs, tables, places, progress)
 	case s.GTID != "":
 		b := history.Bound{GTID: s.GTID}
 		if !isGTID(s.GTID) {
@@ -83,6 +92,10 @@ func (d *Database) pickWindow(ctx context.Context, label string, w history.Windo
 func finish(label string, r *history.Result) (*selected, error) {
 	s := &selected{source: []string{label}, result: r, tables: tableNames(r.Totals)}
 	if len(s.tables) > 0 {
+		s.wanted = make(map[history.Place][]db.Name, len(r.Places))
+		for _, p := range r.Places {
+			s.wanted[p] = s.tables
+		}
 		return s, nil
 	}
 	if len(r.Touches) > 0 {
@@ -136,8 +149,8 @@ func (d *Database) pickPos(ctx context.Context, pos string, tables history.Names
 }
 
 // pickIDs finds findings again: where an earlier find saw them, else by reading all logs.
-func (d *Database) pickIDs(ctx context.Context, ids []string, places *Places, progress func(read, total int64)) (*selected, error) {
-	out := &selected{source: ids, result: &history.Result{}}
+func (d *Database) pickIDs(ctx context.Context, ids []string, only history.Names, places *Places, progress func(read, total int64)) (*selected, error) {
+	out := &selected{source: ids, result: &history.Result{}, wanted: map[history.Place][]db.Name{}}
 	for _, id := range ids {
 		t, err := d.finding(ctx, id, places, progress)
 		if err != nil {
@@ -154,36 +167,52 @@ func (d *Database) pickIDs(ctx context.Context, ids []string, places *Places, pr
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range r.Places {
-			if !slices.Contains(out.result.Places, p) {
-				out.result.Places = append(out.result.Places, p)
-			}
-		}
 		tables, err := d.withCascades(ctx, t.Table, r)
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range tables {
-			if total := r.Totals[name]; total != nil {
-				out.result.Total(*total)
-			}
-			if !slices.Contains(out.tables, name) {
-				out.tables = append(out.tables, name)
+			if only.Has(name.Schema, name.Table) {
+				out.want(name, r)
 			}
 		}
 	}
-	slices.SortFunc(out.result.Places, d.placeOrder)
+	if len(out.tables) == 0 {
+		return nil, lull.Errorf(lull.Usage, "leave out --table: a finding is of one table", "none of the findings is of --table %s", strings.Join(only, ", "))
+	}
+	slices.SortFunc(out.result.Places, func(a, b history.Place) int { return placeOrder(d.Logs, a, b) })
 	return out, nil
 }
 
-func (d *Database) placeOrder(a, b history.Place) int {
+// want adds a table's changes in the transactions that a scan found.
+func (s *selected) want(name db.Name, r *history.Result) {
+	added := false
+	for _, p := range r.Places {
+		if !slices.Contains(s.result.Places, p) {
+			s.result.Places = append(s.result.Places, p)
+		}
+		if !slices.Contains(s.wanted[p], name) {
+			s.wanted[p] = append(s.wanted[p], name)
+			added = true
+		}
+	}
+	if total := r.Totals[name]; total != nil && added {
+		s.result.Total(*total)
+	}
+	if !slices.Contains(s.tables, name) {
+		s.tables = append(s.tables, name)
+	}
+}
+
+// placeOrder compares two places by where they lie in a series of logs.
+func placeOrder(logs []binlogs.Log, a, b history.Place) int {
 	if a.File == b.File {
-		return int(min(max(a.Start-b.Start, -1), 1))
+		return cmp.Compare(a.Start, b.Start)
 	}
 	index := func(name string) int {
-		return slices.IndexFunc(d.Logs, func(l binlogs.Log) bool { return l.Name() == name })
+		return slices.IndexFunc(logs, func(l binlogs.Log) bool { return l.Name() == name })
 	}
-	return index(a.File) - index(b.File)
+	return cmp.Compare(index(a.File), index(b.File))
 }
 
 // withCascades adds the children whose rows fell in the same transaction by foreign keys, on

@@ -13,8 +13,9 @@ import (
 )
 
 // Shape finds the table that a table map's rows belong to, with the columns as they were
-// when the log was written. A nil table leaves the rows out.
-type Shape func(t *binlog.TableMap) (*db.Table, error)
+// when the log was written; at is the first transaction with the map, and what it decides is
+// kept for the others, because every DDL makes a new map. A nil table leaves the rows out.
+type Shape func(t *binlog.TableMap, at history.Place) (*db.Table, error)
 
 // Changes hands out the row changes of the transactions at places, oldest first. The rows
 // given to fn are valid until it returns. Everything selected must be readable: damage is an
@@ -103,11 +104,11 @@ type tableReader struct {
 }
 
 // table finds the reader for a table map's rows, nil when they are not wanted.
-func (r *changeReader) table(t *binlog.TableMap) (*tableReader, error) {
+func (r *changeReader) table(t *binlog.TableMap, at history.Place) (*tableReader, error) {
 	if have, ok := r.tables[t]; ok {
 		return have, nil
 	}
-	shape, err := r.shape(t)
+	shape, err := r.shape(t, at)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func (r *changeReader) table(t *binlog.TableMap) (*tableReader, error) {
 }
 
 func (r *changeReader) rows(rows *binlog.Rows, at history.Place) error {
-	t, err := r.table(rows.Table)
+	t, err := r.table(rows.Table, at)
 	if t == nil || err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ const fullMetadata = "--loose-binlog-row-metadata=FULL"
 func (l *lab) changes(logs []binlogs.Log, places []history.Place, tables ...string) []string {
 	l.Helper()
 	c := l.open()
-	shape := func(t *binlog.TableMap) (*db.Table, error) {
+	shape := func(t *binlog.TableMap, _ history.Place) (*db.Table, error) {
 		if t.Schema != l.schema || !slices.Contains(tables, t.Table) {
 			return nil, nil
 		}

@@ -121,7 +121,7 @@ func TestDamagedChanges(t *testing.T) {
 		paths := copies(t, paths)
 		edit(t, paths[1], change)
 		err := binlogs.Changes(t.Context(), open(t, paths...), []history.Place{place},
-			func(*binlog.TableMap) (*db.Table, error) { return nil, nil }, nil)
+			func(*binlog.TableMap, history.Place) (*db.Table, error) { return nil, nil }, nil)
 		if want := fmt.Sprintf("bin.000002:%d", tx.Start); err == nil || !strings.Contains(err.Error(), want) || lull.HintOf(err) == "" {
 			t.Errorf("%s: error %v, want the place %s and a hint", name, err, want)
 		}

@@ -125,8 +125,8 @@ func (th *Then) renameColumns(ops []ddl.AlterOp) {
 	}
 }
 
-// nameNow is what a column of then is called by now.
-func (th *Then) nameNow(column string) string {
+// NameNow is what a column of then is called by now.
+func (th *Then) NameNow(column string) string {
 	if now, ok := th.Renamed[strings.ToLower(column)]; ok {
 		return now
 	}
@@ -191,7 +191,7 @@ func (th *Then) enrich(t *binlog.TableMap, live *db.Table) *db.Table {
 		if live == nil {
 			continue
 		}
-		k := live.Index(th.nameNow(c.Name))
+		k := live.Index(th.NameNow(c.Name))
 		if k < 0 || !t.Columns[i].Fits(renamedTo(live.Columns[k], c.Name)) {
 			continue
 		}
@@ -244,7 +244,7 @@ func backward(t *binlog.TableMap, live *db.Table, alters [][]ddl.AlterOp) (*db.T
 	}
 	switch len(fitting) {
 	case 1:
-		return fitting[0], nil
+		return unsureCharsets(fitting[0], alters), nil
 	case 0:
 		return nil, unknownShape(name, "the table now has %d columns that do not fit the %d in the log", len(live.Columns), len(t.Columns))
 	}
@@ -283,4 +283,36 @@ func NameNow(name db.Name, since []Redefinition) db.Name {
 		return name // ShapeThen says why
 	}
 	return then.Now
+}
+
+// ChangesColumns says that rows of the table logged before and after these statements may
+// have different columns.
+func ChangesColumns(name db.Name, since []Redefinition) bool {
+	then := &Then{Now: name, Renamed: map[string]string{}}
+	alters, err := then.follow(name, since)
+	return err != nil || slices.ContainsFunc(alters, func(ops []ddl.AlterOp) bool {
+		return ops == nil || slices.ContainsFunc(ops, ddl.AlterOp.ChangesColumns)
+	})
+}
+
+// unsureCharsets marks the text columns of unknown character set when an ALTER since has named
+// one: their bytes may not be what they are now.
+func unsureCharsets(t *db.Table, alters [][]ddl.AlterOp) *db.Table {
+	named := slices.ContainsFunc(slices.Concat(alters...), func(op ddl.AlterOp) bool {
+		return op.Kind == ddl.ConvertCharset || op.Column.Charset != "" && (op.Kind == ddl.ModifyColumn || op.Kind == ddl.ChangeColumn)
+	})
+	if !named {
+		return t
+	}
+	out := *t
+	out.Columns = slices.Clone(t.Columns)
+	for i := range out.Columns {
+		switch c := &out.Columns[i]; c.DataType {
+		case "char", "varchar", "tinytext", "text", "mediumtext", "longtext":
+			if c.Charset == "" {
+				c.Charset = "unknown"
+			}
+		}
+	}
+	return &out
 }

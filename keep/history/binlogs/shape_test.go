@@ -33,7 +33,7 @@ func (l *lab) then(place history.Place, given *db.Table) (*binlogs.Then, error) 
 	}
 	var then *binlogs.Then
 	done := errors.New("done")
-	err = binlogs.Changes(l.Context(), l.logs(), []history.Place{place}, func(t *binlog.TableMap) (*db.Table, error) {
+	err = binlogs.Changes(l.Context(), l.logs(), []history.Place{place}, func(t *binlog.TableMap, _ history.Place) (*db.Table, error) {
 		if t.Table != "a" {
 			return nil, nil
 		}
