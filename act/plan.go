@@ -44,6 +44,8 @@ type Plan struct {
 	// Unchecked: the server does not enforce foreign keys while this is written, because rows
 	// go back in an order that breaks them in between. They hold again at the end.
 	Unchecked bool `json:"unchecked,omitempty"`
+	// Narrowed says that only part of the accident was asked for: by --only, --where or --into.
+	Narrowed bool `json:"narrowed,omitempty"`
 	// Triggers says that triggers which fire were allowed.
 	Triggers bool   `json:"triggers,omitempty"`
 	Digest   string `json:"digest"`

@@ -156,7 +156,11 @@ func (a *apply) atomic(ctx context.Context) error {
 		return a.recount(ctx)
 	}
 	if a.ledger.InDoubt(all) {
-		done, err := a.settle(ctx, a.plan.Sections)
+		s, err := a.standing(ctx)
+		if err != nil {
+			return err
+		}
+		done, err := a.landed(s)
 		if err != nil {
 			return err
 		}
@@ -165,6 +169,9 @@ func (a *apply) atomic(ctx context.Context) error {
 		}
 	}
 	return a.transact(ctx, all, func(tx Tx, c *counts) error {
+		if err := a.keylessAsPlanned(ctx, tx); err != nil {
+			return err
+		}
 		for i := range a.plan.Sections {
 			if err := a.stretch(ctx, tx, act.Batch{Section: i, Rows: a.plan.Sections[i].Rows}, nil, c); err != nil {
 				return err
@@ -326,7 +333,11 @@ func (a *apply) batch(ctx context.Context, b act.Batch, recs []act.Record) error
 		return a.count(ctx, b, recs)
 	}
 	if a.ledger.InDoubt(b) {
-		done, err := a.landed(ctx, b, recs)
+		planned, written, err := a.compare(ctx, b, recs)
+		if err != nil {
+			return err
+		}
+		done, err := a.landed(standing{int64(planned), int64(written), int64(len(recs))})
 		if err != nil {
 			return err
 		}

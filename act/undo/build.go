@@ -64,6 +64,7 @@ func NewBuild(req Request, target Target, store *act.Store) (*Build, error) {
 		return nil, err
 	}
 	d.Kind, d.Target, d.Server, d.Source, d.At, d.Triggers = "undo", req.Target, req.Server, req.Source, req.At, req.Triggers
+	d.Narrowed = req.Only != "" || req.Where != "" || req.Into != (db.Name{})
 	return &Build{
 		req: req, target: target, draft: d, seed: maphash.MakeSeed(),
 		contest: newContest(d.Dir()), shapes: map[db.Name]*db.Table{},
@@ -142,8 +143,8 @@ func (b *Build) aside(ctx context.Context, t *table) error {
 	}
 	side, err := b.target.Table(ctx, b.req.Into)
 	if err == nil {
-		t.live = side
-		return nil
+		defer func() { t.live = side }()
+		return shapedLike(side, t.live)
 	}
 	if lull.KindOf(err) != lull.Usage {
 		return err
@@ -151,6 +152,18 @@ func (b *Build) aside(ctx context.Context, t *table) error {
 	copied := *t.live
 	copied.Name, copied.Parents, copied.Children, copied.Triggers = b.req.Into, nil, nil, nil
 	t.live, t.create = &copied, true
+	return nil
+}
+
+// shapedLike refuses a side table that the rows do not fit into.
+func shapedLike(side, live *db.Table) error {
+	for i := range live.Columns {
+		c := &live.Columns[i]
+		if k := side.Index(c.Name); !c.Generated && (k < 0 || side.Columns[k].ColumnType != c.ColumnType) {
+			return lull.Errorf(lull.Usage, "name a table that is not there yet: it is created like "+live.Table,
+				"--into %s: it is not shaped like %s, whose column is %s %s", side.Name, live.Name, c.Name, c.ColumnType)
+		}
+	}
 	return nil
 }
 
@@ -260,6 +273,9 @@ func (b *Build) commit() (*act.Plan, error) {
 		if b.direct == nil {
 			p.Delete, p.Update, p.Insert, p.Keep = t.out[act.Delete].Rows(), t.out[act.Update].Rows(), t.out[act.Insert].Rows(), t.out[act.Keep].Rows()
 		}
+		if err := b.transactional(t, &p); err != nil {
+			return nil, err
+		}
 		if err := b.triggers(t, &p); err != nil {
 			return nil, err
 		}
@@ -346,6 +362,19 @@ func (t *table) writes(verbs ...act.Verb) bool {
 		out, ok := t.out[v]
 		return ok && out.Rows() > 0
 	})
+}
+
+// transactional refuses a table whose engine cannot take a half-done write back.
+func (b *Build) transactional(t *table, p *act.Table) error {
+	if b.target == nil || p.Writes() == 0 {
+		return nil
+	}
+	switch strings.ToLower(t.live.Engine) {
+	case "", "innodb", "rocksdb", "tokudb", "ndbcluster", "ndb":
+		return nil
+	}
+	return lull.Errorf(lull.Refused, "write SQL with --out and look it over, or put the rows into a side table of another engine with --into",
+		"%s is a %s table: it has no transactions, so a plan for it could stop half-way", t.live.Name, t.live.Engine)
 }
 
 // triggers refuses a plan whose writes would fire some, because what they do is not undone.

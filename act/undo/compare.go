@@ -70,6 +70,7 @@ func (b *Build) table(ctx context.Context, t *table) error {
 		return err
 	}
 	defer ns.close()
+	ns.some = b.req.Only != ""
 	if t.key == nil {
 		return b.keyless(ctx, t, ns)
 	}

@@ -1,6 +1,8 @@
 package undo
 
 import (
+	"slices"
+
 	"github.com/lull-ops/lull/act"
 	"github.com/lull-ops/lull/db"
 )
@@ -111,6 +113,9 @@ func (j *judge) updated(n *net, now db.Row) verdict {
 		}
 		return conflict("the row is gone", n, nil)
 	}
+	if !j.spelled() && !sameKey(n.Before, n.After, j.key) && !j.sameKnown(n.After, now) && !sameKey(n.Before, now, j.key) && !j.follows(n, now) {
+		return conflict("another row has the key that the accident gave it", n, now)
+	}
 	j.set = j.set[:0]
 	clash, forced := false, false
 	for _, i := range j.cols {
@@ -141,6 +146,27 @@ func (j *judge) updated(n *net, now db.Row) verdict {
 		rec.Why = "some of its columns were changed again since and stay as they are"
 	}
 	return verdict{do: act.Update, forced: forced, rec: rec}
+}
+
+// spelled says that the key is text, which a row keeps when it is spelled otherwise.
+func (j *judge) spelled() bool {
+	return slices.ContainsFunc(j.key, func(i int) bool { return j.t.Columns[i].Collation != "" })
+}
+
+// follows says that a row found under a key which the accident gave it can be that row, edited
+// since: most of it is as the accident left it.
+func (j *judge) follows(n *net, now db.Row) bool {
+	same, all := 0, 0
+	for _, i := range j.cols {
+		if slices.Contains(j.key, i) || n.After[i].State == db.Absent {
+			continue
+		}
+		all++
+		if n.After[i].Equal(now[i]) {
+			same++
+		}
+	}
+	return same > 0 && same*2 >= all
 }
 
 func (j *judge) differing(to, now db.Row) []int {

@@ -180,6 +180,9 @@ func (b *Build) putBack(t *table, g *group, gone, there int64) error {
 		return nil
 	}
 	back := min(gone, there, max(g.since, 0))
+	if b.req.Into != (db.Name{}) {
+		back = min(gone, there) // what is in a side table came from a plan before
+	}
 	t.plan.Same += back
 	for range gone - back {
 		if err := b.record(t, &verdict{do: act.Insert, rec: act.Record{To: g.row, There: there}}); err != nil {

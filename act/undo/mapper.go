@@ -126,16 +126,21 @@ func sameFamily(a, b *db.Column) bool {
 		{"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection"},
 	} {
 		if slices.Contains(f, a.DataType) && slices.Contains(f, b.DataType) {
-			return a.Charset == "" || b.Charset == "" || a.Charset == b.Charset
+			return sameCharset(a, b)
 		}
 	}
 	// The log does not tell UUID, INET6 and BINARY(16) apart; the decoder was told which.
 	return false
 }
 
+// sameCharset compares character sets; "" is one that nobody changed.
+func sameCharset(then, live *db.Column) bool {
+	return then.Charset == live.Charset || then.Charset == "" || live.Charset == ""
+}
+
 // rescale gives decimals and times the number of fraction digits the column has now.
 func rescale(then, live *db.Column) (func(db.Value) (db.Value, error), error) {
-	if then.Charset != "" && live.Charset != "" && then.Charset != live.Charset {
+	if !sameCharset(then, live) {
 		return nil, fmt.Errorf("its character set was %s and is %s", then.Charset, live.Charset)
 	}
 	grow := live.Scale - then.Scale

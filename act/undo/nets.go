@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/internal/extsort"
 )
@@ -14,6 +15,7 @@ type nets struct {
 	f    *folder
 	it   *extsort.Iter
 	more bool
+	some bool // only some kinds of changes were gathered
 	cur  net
 	// moved takes the stays of rows that had several keys; joined says that they are handed
 	// out now.
@@ -126,6 +128,11 @@ func parseRecord(b []byte) (*stay, error) {
 	return &s, nil
 }
 
+// errKeyChanged is what a row says that leaves after it has left: two rows of then have one
+// key of now.
+var errKeyChanged = lull.Errorf(lull.Refused, "put the rows into a side table with --into, or write them with --out and --binlog",
+	"rows that had keys of their own have the same one by now: the table's key was changed since")
+
 var errStay = errors.New("fold changes: a record is damaged")
 
 // several folds the records of one key, which are those of one row unless rows came and went.
@@ -146,6 +153,9 @@ func (n *nets) several() (done bool, err error) {
 			}
 			cur, alone = s, false
 		} else {
+			if s.Before != nil && cur.After == nil && !n.some {
+				return false, errKeyChanged
+			}
 			cur.then(s)
 		}
 		alone = alone && cur.to == 0

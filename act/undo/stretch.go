@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -86,6 +87,11 @@ func (w *sectionWriter) chunk(ctx context.Context, recs []act.Record) error {
 		if err := w.locked(ctx, recs); err != nil {
 			return err
 		}
+		if !w.a.plan.Unchecked {
+			if err := w.childless(ctx, recs); err != nil {
+				return err
+			}
+		}
 		if err := w.tx.Update(ctx, w.t, w.changes(recs)); err != nil {
 			return w.explain(err)
 		}
@@ -162,12 +168,22 @@ func (w *sectionWriter) locked(ctx context.Context, recs []act.Record) error {
 // those that were deleted.
 func (a *apply) noOrphans(ctx context.Context, tx Tx) error {
 	for i, sec := range a.plan.Sections {
-		if sec.Do != act.Delete {
+		if sec.Do == act.Keep {
 			continue
 		}
 		w := a.reader(act.Batch{Section: i})
 		w.tx = tx
-		err := a.each(i, sec, func(_ act.Batch, recs []act.Record) error { return w.childless(ctx, recs) })
+		err := a.each(i, sec, func(_ act.Batch, recs []act.Record) error {
+			if sec.Do != act.Insert {
+				if err := w.childless(ctx, recs); err != nil {
+					return err
+				}
+			}
+			if sec.Do == act.Delete {
+				return nil
+			}
+			return w.parented(ctx, recs)
+		})
 		if err != nil {
 			return err
 		}
@@ -175,43 +191,107 @@ func (a *apply) noOrphans(ctx context.Context, tx Tx) error {
 	return nil
 }
 
-// childless refuses to delete rows that others refer to: before they are deleted, where these
-// would go with them, else afterwards. A row that came back under its key is none.
+// parented refuses rows whose parent is gone, at the end of a transaction without foreign keys.
+func (w *sectionWriter) parented(ctx context.Context, recs []act.Record) error {
+	for _, fk := range w.t.Parents {
+		cols := indexes(w.t, fk.ChildColumns)
+		parent, err := w.a.target.Table(ctx, fk.Parent)
+		if err != nil {
+			return err
+		}
+		by := indexes(parent, fk.ParentColumns)
+		var values []db.Row
+		for i := range recs {
+			if v := pick(afterOf(w.t, w.key, &recs[i]), cols); allSet(v) {
+				values = append(values, v)
+			}
+		}
+		there, err := w.tx.Exists(ctx, parent, by, values)
+		if err != nil {
+			return err
+		}
+		for i := range there {
+			if !there[i] {
+				return w.a.stale("a row of %s would have no parent in %s", w.t.Name, fk.Parent)
+			}
+		}
+	}
+	return nil
+}
+
+// childless refuses to delete rows, or to change the values of theirs, that others refer to:
+// before it is done, where the others would go or be emptied with them; at the end, where the
+// server does not look. A deleted row that came back under its key is none.
 func (w *sectionWriter) childless(ctx context.Context, recs []act.Record) error {
 	for _, fk := range w.t.Children {
-		if !w.a.plan.Unchecked && fk.OnDelete != "CASCADE" && !strings.HasPrefix(fk.OnDelete, "SET ") {
+		rule := fk.OnDelete
+		if w.do == act.Update {
+			rule = fk.OnUpdate
+		}
+		if !w.a.plan.Unchecked && !strings.HasPrefix(rule, "SET ") && (rule != "CASCADE" || w.do == act.Update) {
 			continue // the server sees to it
 		}
 		cols := indexes(w.t, fk.ParentColumns)
 		if cols == nil {
 			continue
 		}
-		child, err := w.a.target.Table(ctx, fk.Child)
-		if err != nil {
+		gone := recs
+		if w.do == act.Update {
+			gone = leaving(recs, cols)
+		}
+		if err := w.unreferred(ctx, fk, cols, gone); err != nil {
 			return err
-		}
-		by := indexes(child, fk.ChildColumns)
-		values := make([]db.Row, len(recs))
-		for i := range recs {
-			values[i] = pick(recs[i].Now, cols)
-		}
-		there, err := w.tx.Exists(ctx, child, by, values)
-		if err != nil {
-			return err
-		}
-		back := make([]bool, len(recs))
-		if w.a.plan.Unchecked {
-			if back, err = w.tx.Exists(ctx, w.t, cols, values); err != nil {
-				return err
-			}
-		}
-		for i, yes := range there {
-			if yes && !back[i] {
-				return w.a.stale("rows of %s refer to row %s of %s and would go with it", fk.Child, w.show(recs[i].Now), w.t.Name)
-			}
 		}
 	}
 	return nil
+}
+
+// leaving is the records that change one of the columns.
+func leaving(recs []act.Record, cols []int) []act.Record {
+	var out []act.Record
+	for i := range recs {
+		if slices.ContainsFunc(recs[i].Set, func(c int) bool { return slices.Contains(cols, c) }) {
+			out = append(out, recs[i])
+		}
+	}
+	return out
+}
+
+func (w *sectionWriter) unreferred(ctx context.Context, fk db.ForeignKey, cols []int, recs []act.Record) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	child, err := w.a.target.Table(ctx, fk.Child)
+	if err != nil {
+		return err
+	}
+	by := indexes(child, fk.ChildColumns)
+	values := make([]db.Row, len(recs))
+	for i := range recs {
+		values[i] = pick(recs[i].Now, cols)
+	}
+	there, err := w.tx.Exists(ctx, child, by, values)
+	if err != nil {
+		return err
+	}
+	back := make([]bool, len(recs))
+	// Under a changed value another row may stand by now: children that follow it on their
+	// own, outside the plan, would belong to the wrong one.
+	if w.a.plan.Unchecked && (w.do == act.Delete || w.inPlan(fk.Child)) {
+		if back, err = w.tx.Exists(ctx, w.t, cols, values); err != nil {
+			return err
+		}
+	}
+	for i, yes := range there {
+		if yes && !back[i] {
+			return w.a.stale("rows of %s refer to row %s of %s and would be lost or orphaned", fk.Child, w.show(recs[i].Now), w.t.Name)
+		}
+	}
+	return nil
+}
+
+func (w *sectionWriter) inPlan(name db.Name) bool {
+	return slices.ContainsFunc(w.a.plan.Tables, func(t act.Table) bool { return t.Name == name })
 }
 
 func (w *sectionWriter) changes(recs []act.Record) []Change {
@@ -275,6 +355,9 @@ func afterOf(t *db.Table, key []int, rec *act.Record) db.Row {
 func (w *sectionWriter) verify(ctx context.Context, recs []act.Record) error {
 	if w.key == nil {
 		w.c.verified += int64(len(recs)) // each statement hit exactly its rows
+		for i := range recs {
+			w.c.sum.row(w.t.Table, afterOf(w.t, w.key, &recs[i]))
+		}
 		return nil
 	}
 	j := judge{cols: w.cols}
