@@ -31,17 +31,22 @@ var (
 	_ undo.Tx     = (*mysqlTx)(nil)
 )
 
-func newTarget(c *mysql.Conn) *mysqlTarget { return &mysqlTarget{reader: reader{c.DB}, conn: c} }
+func newTarget(c *mysql.Conn) *mysqlTarget { return &mysqlTarget{reader: reader{q: c.DB}, conn: c} }
 
 // reader reads rows on one connection or a pool of them.
-type reader struct{ q rowio.Querier }
+type reader struct {
+	q rowio.Querier
+	// lock makes Exists see what others committed since the transaction began: a snapshot would
+	// miss a child that came, and a DELETE would take it along by its foreign key.
+	lock bool
+}
 
 func (r reader) Lookup(ctx context.Context, t *db.Table, by []int, keys []db.Row, lock bool, fn func(i int, now db.Row) error) error {
 	return rowio.Lookup(ctx, r.q, t, by, keys, rowio.LookupOptions{ForUpdate: lock}, fn)
 }
 
 func (r reader) Exists(ctx context.Context, t *db.Table, by []int, keys []db.Row) ([]bool, error) {
-	return rowio.Exists(ctx, r.q, t, by, keys)
+	return rowio.Exists(ctx, r.q, t, by, keys, r.lock)
 }
 
 func (r reader) Stream(ctx context.Context, t *db.Table) iter.Seq2[db.Row, error] {
@@ -90,7 +95,7 @@ func (t *mysqlTarget) Begin(ctx context.Context, tag string, checks bool) (undo.
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	x := &mysqlTx{reader: reader{conn}, conn: conn, tag: "lull " + tag, packet: int(t.conn.MaxAllowedPacket), checks: checks}
+	x := &mysqlTx{reader: reader{q: conn, lock: true}, conn: conn, tag: "lull " + tag, packet: int(t.conn.MaxAllowedPacket), checks: checks}
 	for _, stmt := range []string{fmt.Sprintf("SET foreign_key_checks=%d", bit(checks)), "START TRANSACTION"} {
 		if _, err := conn.ExecContext(ctx, stmt); err != nil {
 			return nil, errors.Join(fmt.Errorf("begin: %w", err), x.drop())

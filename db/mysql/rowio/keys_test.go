@@ -209,7 +209,7 @@ func TestExists(t *testing.T) {
 			{[]int{2, 1}, []db.Row{key("y", "7"), key("x", "8"), key("x", "NULL"), key("NULL", "8"), key("x", "7")}, "[true false false false true]"},
 			{[]int{0}, nil, "[]"},
 		} {
-			got, err := Exists(l.T.Context(), l, c, e.by, e.keys)
+			got, err := Exists(l.T.Context(), l, c, e.by, e.keys, false)
 			l.must(err)
 			if fmt.Sprint(got) != e.want {
 				l.Errorf("%v: %v, want %s", e.keys, got, e.want)

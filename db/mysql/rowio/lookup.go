@@ -48,8 +48,9 @@ func Lookup(ctx context.Context, q Querier, t *db.Table, by []int, keys []db.Row
 
 // Exists says for each key whether a row has its values in the columns by, in the server's
 // collation. As in a UNIQUE or FOREIGN KEY check, a key with a NULL never exists. The
-// columns should be the first ones of an index.
-func Exists(ctx context.Context, q Querier, t *db.Table, by []int, keys []db.Row) ([]bool, error) {
+// columns should be the first ones of an index. With lock it sees what others committed by
+// now, whatever the transaction read before, and keeps it so until the transaction ends.
+func Exists(ctx context.Context, q Querier, t *db.Table, by []int, keys []db.Row, lock bool) ([]bool, error) {
 	found := make([]bool, len(keys))
 	var asked []db.Row
 	var place []int
@@ -59,6 +60,9 @@ func Exists(ctx context.Context, q Querier, t *db.Table, by []int, keys []db.Row
 		}
 	}
 	l := &lookup{q: q, table: t, by: by, cols: by, keys: asked, verb: "SELECT DISTINCT "}
+	if lock {
+		l.tail = " LOCK IN SHARE MODE"
+	}
 	l.fn = func(i int, row db.Row) error {
 		found[place[i]] = found[place[i]] || row != nil
 		return nil
