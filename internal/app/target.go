@@ -23,7 +23,8 @@ import (
 // mysqlTarget is a MySQL or MariaDB server as undo needs it.
 type mysqlTarget struct {
 	reader
-	conn *mysql.Conn
+	conn       *mysql.Conn
+	commitWait time.Duration
 }
 
 var (
@@ -31,7 +32,9 @@ var (
 	_ undo.Tx     = (*mysqlTx)(nil)
 )
 
-func newTarget(c *mysql.Conn) *mysqlTarget { return &mysqlTarget{reader: reader{q: c.DB}, conn: c} }
+func newTarget(c *mysql.Conn) *mysqlTarget {
+	return &mysqlTarget{reader: reader{q: c.DB}, conn: c, commitWait: commitWait}
+}
 
 // reader reads rows on one connection or a pool of them.
 type reader struct {
@@ -88,6 +91,7 @@ type mysqlTx struct {
 	tag    string
 	packet int
 	checks bool
+	wait   time.Duration // for the answer to COMMIT
 }
 
 func (t *mysqlTarget) Begin(ctx context.Context, tag string, checks bool) (undo.Tx, error) {
@@ -95,7 +99,7 @@ func (t *mysqlTarget) Begin(ctx context.Context, tag string, checks bool) (undo.
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	x := &mysqlTx{reader: reader{q: conn, lock: true}, conn: conn, tag: "lull " + tag, packet: int(t.conn.MaxAllowedPacket), checks: checks}
+	x := &mysqlTx{reader: reader{q: conn, lock: true}, conn: conn, tag: "lull " + tag, packet: int(t.conn.MaxAllowedPacket), checks: checks, wait: t.commitWait}
 	for _, stmt := range []string{fmt.Sprintf("SET foreign_key_checks=%d", bit(checks)), "START TRANSACTION"} {
 		if _, err := conn.ExecContext(ctx, stmt); err != nil {
 			return nil, errors.Join(fmt.Errorf("begin: %w", err), x.drop())
@@ -172,9 +176,12 @@ func (x *mysqlTx) Delete(ctx context.Context, t *db.Table, keys []db.Row) error 
 	return wrapTaken(x.writer(t).Delete(ctx, keys))
 }
 
-// Commit is not cut short by a cancelled context: its outcome must be known.
+// Commit is not cut short by a cancelled context: its outcome must be known. A server that
+// does not answer for long leaves it in doubt, as a lost connection does.
 func (x *mysqlTx) Commit() error {
-	if _, err := x.conn.ExecContext(context.Background(), "COMMIT"); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), x.wait)
+	defer cancel()
+	if _, err := x.conn.ExecContext(ctx, "COMMIT"); err != nil {
 		return errors.Join(err, x.drop())
 	}
 	if !x.checks {
@@ -192,4 +199,9 @@ func (x *mysqlTx) Rollback() error {
 	return x.drop()
 }
 
-const rollbackWait = 10 * time.Second
+// How long a server is given to answer. A big commit may take a while to reach all disks and
+// replicas; what waits longer is stuck behind a lock.
+const (
+	commitWait   = 60 * time.Second
+	rollbackWait = 10 * time.Second
+)

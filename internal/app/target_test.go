@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql"
@@ -16,9 +18,14 @@ func lab(t *testing.T, stmts ...string) (target *mysqlTarget, exec func(string),
 	t.Helper()
 	srv := servertest.MariaDB(t)
 	pool, schema := servertest.DB(t, srv)
+	session, err := pool.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { session.Close() })
 	exec = func(stmt string) {
 		t.Helper()
-		if _, err := pool.ExecContext(context.Background(), stmt); err != nil {
+		if _, err := session.ExecContext(context.Background(), stmt); err != nil {
 			t.Fatalf("%s: %v", stmt, err)
 		}
 	}
@@ -58,5 +65,27 @@ func TestExistsSeesCommitted(t *testing.T) {
 	exec("INSERT INTO c VALUES (1, 2)")
 	if found, err := tx.Exists(t.Context(), child, []int{1}, row("2")); err != nil || !found[0] {
 		t.Errorf("a committed child: found %v, %v", found, err)
+	}
+}
+
+// TestCommitInDoubt does not wait for ever for a server that does not answer.
+func TestCommitInDoubt(t *testing.T) {
+	target, exec, schema := lab(t, "CREATE TABLE p (id int PRIMARY KEY)", "INSERT INTO p VALUES (1)")
+	parent, err := target.Table(t.Context(), db.Name{Schema: schema, Table: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.commitWait = 100 * time.Millisecond
+	tx, err := target.Begin(t.Context(), "p-1", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Delete(t.Context(), parent, []db.Row{{{State: db.Set, Data: []byte("1")}}}); err != nil {
+		t.Fatal(err)
+	}
+	exec("FLUSH TABLES WITH READ LOCK")
+	defer exec("UNLOCK TABLES")
+	if err := tx.Commit(); !errors.Is(err, context.DeadlineExceeded) || target.Retry(err) {
+		t.Errorf("a commit behind a lock: %v, tried again %v", err, target.Retry(err))
 	}
 }
