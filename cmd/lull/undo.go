@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lull-ops/lull"
@@ -127,6 +128,9 @@ func (f *undoFlags) check(args []string) error {
 	if ways != 1 {
 		return lull.Errorf(lull.Usage, "`lull find` prints the ids of findings", "say what to undo in one way: a finding's id, --gtid, --pos, or --since and --until")
 	}
+	if err := f.checkPlans(args); err != nil {
+		return err
+	}
 	switch undo.Kind(f.only) {
 	case "", undo.OnlyDelete, undo.OnlyUpdate, undo.OnlyInsert:
 	default:
@@ -142,6 +146,29 @@ func (f *undoFlags) check(args []string) error {
 	}
 	if f.out != "" && f.yes {
 		return lull.Errorf(lull.Usage, "leave one out", "--out touches nothing and --yes applies: they exclude each other")
+	}
+	return nil
+}
+
+// checkPlans refuses, where a plan is taken back, what only makes sense for findings.
+func (f *undoFlags) checkPlans(args []string) error {
+	i := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "p-") })
+	if i < 0 {
+		return nil
+	}
+	if len(args) > 1 {
+		return lull.Errorf(lull.Usage, "lull undo "+args[i], "a plan is taken back alone, not with other plans or findings")
+	}
+	for _, x := range []struct {
+		flag  string
+		given bool
+	}{
+		{"--table", len(f.tables) > 0}, {"--into", f.into != ""}, {"--out", f.out != ""},
+		{"--binlog", len(f.binlogs) > 0}, {"--schema", f.schema != ""},
+	} {
+		if x.given {
+			return lull.Errorf(lull.Usage, "leave out "+x.flag, "%s cannot be used to take back a plan", x.flag)
+		}
 	}
 	return nil
 }
@@ -295,9 +322,6 @@ func (f *undoFlags) write(a *runner, stored *act.Stored) error {
 
 // takeBack plans the undoing of a plan.
 func (f *undoFlags) takeBack(ctx context.Context, a *runner, store *act.Store, id string) error {
-	if f.out != "" {
-		return lull.Errorf(lull.Usage, "leave out --out", "--out cannot be used to take back a plan")
-	}
 	done, err := store.Open(id)
 	if err != nil {
 		return err
