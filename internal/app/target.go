@@ -13,6 +13,7 @@ import (
 
 	driverpkg "github.com/go-sql-driver/mysql"
 
+	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/act/undo"
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql"
@@ -61,7 +62,7 @@ func (t *mysqlTarget) Table(ctx context.Context, name db.Name) (*db.Table, error
 }
 
 func (t *mysqlTarget) CreateLike(ctx context.Context, name db.Name, like string) error {
-	from, err := parseName(like, "")
+	from, err := t.titled(ctx, like)
 	if err != nil {
 		return err
 	}
@@ -71,6 +72,30 @@ func (t *mysqlTarget) CreateLike(ctx context.Context, name db.Name, like string)
 		return fmt.Errorf("create %s: %w", name, err)
 	}
 	return nil
+}
+
+// titled finds the table that "schema.table" stands for; both parts may have dots inside.
+func (t *mysqlTarget) titled(ctx context.Context, title string) (db.Name, error) {
+	var found []db.Name
+	for i := range len(title) {
+		if title[i] != '.' {
+			continue
+		}
+		name := db.Name{Schema: title[:i], Table: title[i+1:]}
+		switch _, err := t.conn.Table(ctx, name); {
+		case err == nil:
+			found = append(found, name)
+		case lull.KindOf(err) != lull.Usage:
+			return db.Name{}, err
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return db.Name{}, lull.Errorf(lull.Refused, "make the plan again with the same lull undo", "table %s is not there any more", title)
+	}
+	return db.Name{}, lull.Errorf(lull.Refused, "create the table of --into by hand", "%s may be any of %d tables", title, len(found))
 }
 
 // The server's reasons to break a transaction off that another try may not meet.

@@ -89,3 +89,22 @@ func TestCommitInDoubt(t *testing.T) {
 		t.Errorf("a commit behind a lock: %v, tried again %v", err, target.Retry(err))
 	}
 }
+
+// TestCreateLike takes names with dots as they are.
+func TestCreateLike(t *testing.T) {
+	target, exec, schema := lab(t, "CREATE TABLE `a.b` (id int PRIMARY KEY)", "CREATE DATABASE `left.right`", "CREATE TABLE `left.right`.t (id int)")
+	defer exec("DROP DATABASE `left.right`")
+	for i, like := range []string{schema + ".a.b", "left.right.t"} {
+		name := db.Name{Schema: schema, Table: "copy." + string(rune('0'+i))}
+		if err := target.CreateLike(t.Context(), name, like); err != nil {
+			t.Errorf("like %s: %v", like, err)
+			continue
+		}
+		if _, err := target.Table(t.Context(), name); err != nil {
+			t.Errorf("like %s: %v", like, err)
+		}
+	}
+	if err := target.CreateLike(t.Context(), db.Name{Schema: schema, Table: "x"}, schema+".gone"); err == nil {
+		t.Error("a table that is gone gave no error")
+	}
+}
