@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -187,11 +186,11 @@ func (f *undoFlags) request() undo.Request {
 // removed afterwards.
 func (f *undoFlags) store(a *runner) (*act.Store, func(), error) {
 	if f.out != "" {
-		dir, err := os.MkdirTemp("", "lull-out-")
+		dir, done, err := a.scratch()
 		if err != nil {
 			return nil, nil, err
 		}
-		return act.NewStore(dir, a.now), func() { _ = os.RemoveAll(dir) }, nil
+		return act.NewStore(dir, a.now), done, nil
 	}
 	s, err := a.newPlans()
 	return s, func() {}, err
