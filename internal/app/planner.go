@@ -84,18 +84,21 @@ func (p *planner) later(ctx context.Context) error {
 	for _, g := range r.Gaps {
 		p.b.Warn(true, "%s at byte %d: %s", g.File, g.Pos, g.Reason)
 	}
+	nameNow := map[*db.Table]db.Name{}
 	shape := func(t *binlog.TableMap, at history.Place) (*db.Table, error) {
 		now := binlogs.NameNow(db.Name{Schema: t.Schema, Table: t.Table}, p.after(at))
 		if !slices.Contains(keyless, now) {
 			return nil, nil
 		}
-		return p.laterShape(ctx, t, at)
+		then, err := p.laterShape(ctx, t, at)
+		nameNow[then] = now
+		return then, err
 	}
 	return binlogs.Changes(ctx, p.d.Logs, r.Places, shape, func(ch *db.Change, at history.Place) error {
 		if p.sel.takes(at, ch.Table.Name) {
 			return nil
 		}
-		return p.b.Later(binlogs.NameNow(ch.Table.Name, p.after(at)), ch)
+		return p.b.Later(nameNow[ch.Table], ch)
 	})
 }
 

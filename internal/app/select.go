@@ -81,8 +81,13 @@ func (d *Database) pick(ctx context.Context, s Selection, places *Places, progre
 	return d.pickWindow(ctx, label, s.Window, tables, progress)
 }
 
+// pickWindow takes all transactions of a window but those of Lull's own plans: what they put
+// back is no part of an accident. Who means one of these names it by its plan, or its GTID.
 func (d *Database) pickWindow(ctx context.Context, label string, w history.Window, tables history.Names, progress func(read, total int64)) (*selected, error) {
-	r, err := binlogs.Scan(ctx, d.Logs, binlogs.Query{Window: w, Tables: tables, All: true, MinRows: 1, Places: true, Progress: meter(progress, d.Logs)})
+	r, err := binlogs.Scan(ctx, d.Logs, binlogs.Query{
+		Window: w, Tables: tables, All: true, MinRows: 1, Places: true, Others: w.Since.GTID == "" || w.Since != w.Until,
+		Progress: meter(progress, d.Logs),
+	})
 	if err != nil {
 		return nil, err
 	}

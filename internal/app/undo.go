@@ -97,6 +97,12 @@ func TakeBack(ctx context.Context, c *mysql.Conn, done *act.Stored, req undo.Req
 	}
 	req.Source, req.Target, req.Server = []string{done.ID}, c.DSN.String(), server
 	target := newTarget(c)
+	switch wrote, err := undo.Committed(ctx, target, done); {
+	case err != nil:
+		return nil, err
+	case !wrote:
+		return nil, lull.Errorf(lull.Usage, "lull apply "+done.ID+" carries it out", "plan %s was interrupted before it wrote anything", done.ID)
+	}
 	b, err := undo.NewBuild(req, target, store)
 	if err != nil {
 		return nil, err
