@@ -244,21 +244,24 @@ func (s *Store) Open(id string) (*Stored, error) {
 	return st, nil
 }
 
-// List reads all plans, newest first.
+// List reads all plans, newest first. Those that are damaged are left out and named in the
+// error; the list is good all the same.
 func (s *Store) List() ([]*Stored, error) {
 	ids, err := s.numbers()
 	if err != nil {
 		return nil, err
 	}
 	var out []*Stored
+	var damaged []error
 	for _, n := range slices.Backward(ids) {
 		st, err := s.Open(fmt.Sprintf("p-%d", n))
 		if err != nil {
-			return nil, err
+			damaged = append(damaged, err)
+			continue
 		}
 		out = append(out, st)
 	}
-	return out, nil
+	return out, errors.Join(damaged...)
 }
 
 // Stored is a plan in the store.

@@ -27,10 +27,7 @@ func (a *runner) planWords(states []act.State) []string {
 	if err != nil {
 		return nil
 	}
-	list, err := store.List()
-	if err != nil {
-		return nil
-	}
+	list, _ := store.List() // damaged plans cannot be completed
 	var out []string
 	for _, p := range list {
 		if len(states) == 0 || slices.Contains(states, act.State(stateText(p))) {

@@ -168,9 +168,19 @@ func worst(list []accident.Accident, undone map[string]string) *accident.Acciden
 		if x.Undoable == accident.No || x.Plan != "" || undone[x.ID()] != "" {
 			continue
 		}
-		if best == nil || len(x.Reasons) > len(best.Reasons) {
+		if best == nil || isCause(x, best) || len(x.Reasons) > len(best.Reasons) && !isCause(best, x) {
 			best = x
 		}
 	}
 	return best
+}
+
+// isCause says that both are of one transaction whose statement names x's table and not y's:
+// the rows of y fell with those of x, and undoing x brings them back, too.
+func isCause(x, y *accident.Accident) bool {
+	if x.Tx.File != y.Tx.File || x.Tx.Start != y.Tx.Start {
+		return false
+	}
+	statement := strings.ToLower(x.Statement)
+	return strings.Contains(statement, strings.ToLower(x.Table.Table)) && !strings.Contains(statement, strings.ToLower(y.Table.Table))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -21,14 +22,11 @@ func newPlansCmd(a *runner) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, err := store.List()
-			if err != nil {
-				return err
-			}
+			list, damaged := store.List()
 			if a.json {
-				return a.emit(plansDocument(list))
+				return cmp.Or(a.emit(plansDocument(list)), damaged)
 			}
-			return a.printPlans(list)
+			return cmp.Or(a.printPlans(list), damaged)
 		},
 	}
 }
@@ -116,10 +114,7 @@ func (a *runner) undone() map[string]string {
 	if err != nil {
 		return out
 	}
-	list, err := store.List()
-	if err != nil {
-		return out
-	}
+	list, _ := store.List() // damaged plans undid nothing that can be told
 	takenBack := map[string]bool{}
 	for _, p := range list { // newest first: who takes back comes before what is taken back
 		if p.State() != act.Done || takenBack[p.ID] {
@@ -127,7 +122,9 @@ func (a *runner) undone() map[string]string {
 		}
 		for _, source := range p.Source {
 			takenBack[source] = true
-			out[source] = p.ID
+			if !p.Narrowed {
+				out[source] = p.ID
+			}
 		}
 	}
 	return out

@@ -29,6 +29,8 @@ type Query struct {
 	From history.Place
 	// ID reports the touch of that id and nothing else, without counting its rows.
 	ID string
+	// Others leaves out what Lull's own plans did.
+	Others bool
 	// Places asks for where the transactions lie and one total a table, instead of a Touch for
 	// each: a window may hold millions.
 	Places bool
@@ -277,6 +279,8 @@ func (s *scanner) wanted(sl *slot) (bool, error) {
 		tx, err := s.transaction()
 		touch := history.Touch{Tx: tx, Table: sl.name()}
 		return err == nil && touch.ID() == s.q.ID, err
+	case s.q.Others && planOf(sl.text) != "":
+		return false, nil
 	case s.q.All:
 		return sl.rows() >= s.q.MinRows, nil
 	case destroyed >= s.q.MinRows:
