@@ -151,7 +151,7 @@ func TestKeylessInBetween(t *testing.T) {
 func (l *lab) findings(table string) []string {
 	l.Helper()
 	var ids []string
-	for _, f := range strings.Fields(l.lull(0, "find", "--all", "--min-rows", "1", "--json", "--table", table).out) {
+	for f := range strings.FieldsSeq(l.lull(0, "find", "--all", "--min-rows", "1", "--json", "--table", table).out) {
 		if strings.HasPrefix(f, `"f-`) {
 			ids = append(ids, strings.Trim(f, `",`))
 		}

@@ -165,9 +165,7 @@ func newProxy(t *testing.T, to string) *proxy {
 		t.Fatal(err)
 	}
 	p := &proxy{Listener: ln, to: to}
-	p.conns.Add(1)
-	go func() {
-		defer p.conns.Done()
+	p.conns.Go(func() {
 		for {
 			c, err := ln.Accept()
 			if err != nil {
@@ -176,7 +174,7 @@ func newProxy(t *testing.T, to string) *proxy {
 			p.conns.Add(1)
 			go p.serve(c)
 		}
-	}()
+	})
 	t.Cleanup(func() {
 		ln.Close()
 		p.conns.Wait()
@@ -193,9 +191,7 @@ func (p *proxy) serve(client net.Conn) {
 	}
 	defer upstream.Close()
 	var deaf atomic.Bool
-	p.conns.Add(1)
-	go func() {
-		defer p.conns.Done()
+	p.conns.Go(func() {
 		defer client.Close()
 		buf := make([]byte, 64<<10)
 		for {
@@ -207,7 +203,7 @@ func (p *proxy) serve(client net.Conn) {
 				return
 			}
 		}
-	}()
+	})
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := client.Read(buf)

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lull-ops/lull/act"
 	"github.com/lull-ops/lull/db/mysql/server"
 	"github.com/lull-ops/lull/db/mysql/server/servertest"
 )
@@ -279,20 +278,6 @@ func (l *lab) plan(code int, args ...string) string {
 		l.Fatalf("read plan: %v\n%s", err, r.all())
 	}
 	return doc.Plan
-}
-
-// stored reads a plan's file.
-func (l *lab) stored(id string) act.Plan {
-	l.Helper()
-	var p act.Plan
-	b, err := os.ReadFile(filepath.Join(l.data, "plans", id, "plan.json"))
-	if err == nil {
-		err = json.Unmarshal(b, &p)
-	}
-	if err != nil {
-		l.Fatal(err)
-	}
-	return p
 }
 
 // reconnect begins a new session after the server was restarted.

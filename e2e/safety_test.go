@@ -133,10 +133,10 @@ func TestWaysToSelect(t *testing.T) {
 			l.exec("DELETE FROM t", "INSERT INTO t VALUES "+three)
 			return l.span(accident)
 		}
-		from, to, _ := strings.Cut(reset("DELETE FROM t"), "..")
-		l.lull(0, "undo", "--yes", "--pos", from)
+		at, _, _ := strings.Cut(reset("DELETE FROM t"), "..")
+		l.lull(0, "undo", "--yes", "--pos", at)
 		l.is("t", before)
-		from, to, _ = strings.Cut(reset("DELETE FROM t"), "..")
+		from, to, _ := strings.Cut(reset("DELETE FROM t"), "..")
 		l.lull(0, "undo", "--yes", "--since", from, "--until", to)
 		l.is("t", before)
 		reset("DELETE FROM t")

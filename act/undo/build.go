@@ -408,8 +408,10 @@ func list(names []string) string {
 		return names[0]
 	}
 	out := names[0]
+	var outSb411 strings.Builder
 	for _, n := range names[1 : len(names)-1] {
-		out += ", " + n
+		outSb411.WriteString(", " + n)
 	}
+	out += outSb411.String()
 	return out + " and " + names[len(names)-1]
 }

@@ -1,8 +1,10 @@
 package undo
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lull-ops/lull"
@@ -101,7 +103,7 @@ func conversion(then, live *db.Column) (func(db.Value) (db.Value, error), error)
 		return remapEnum(then, live)
 	case then.DataType == "set" && live.DataType == "set":
 		if len(then.Elements) == 0 || !hasPrefix(live.Elements, then.Elements) {
-			return nil, fmt.Errorf("the members of the SET are others now, or those of then are not known")
+			return nil, errors.New("the members of the SET are others now, or those of then are not known")
 		}
 		return nil, nil
 	case then.DataType == live.DataType || sameFamily(then, live):
@@ -171,7 +173,7 @@ func rescale(then, live *db.Column) (func(db.Value) (db.Value, error), error) {
 // remapEnum moves an ENUM's index from the old list of members to the new one.
 func remapEnum(then, live *db.Column) (func(db.Value) (db.Value, error), error) {
 	if len(then.Elements) == 0 {
-		return nil, fmt.Errorf("the ENUM's members of then are not known")
+		return nil, errors.New("the ENUM's members of then are not known")
 	}
 	if hasPrefix(live.Elements, then.Elements) {
 		return nil, nil
@@ -179,7 +181,7 @@ func remapEnum(then, live *db.Column) (func(db.Value) (db.Value, error), error) 
 	to := map[string]db.Value{"0": {State: db.Set, Data: []byte("0")}}
 	for i, e := range then.Elements {
 		if k := slices.Index(live.Elements, e); k >= 0 {
-			to[fmt.Sprint(i+1)] = db.Value{State: db.Set, Data: fmt.Append(nil, k+1)}
+			to[strconv.Itoa(i+1)] = db.Value{State: db.Set, Data: fmt.Append(nil, k+1)}
 		}
 	}
 	return func(v db.Value) (db.Value, error) {

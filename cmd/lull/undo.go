@@ -162,8 +162,11 @@ func (f *undoFlags) checkPlans(args []string) error {
 		flag  string
 		given bool
 	}{
-		{"--table", len(f.tables) > 0}, {"--into", f.into != ""}, {"--out", f.out != ""},
-		{"--binlog", len(f.binlogs) > 0}, {"--schema", f.schema != ""},
+		{"--table", len(f.tables) > 0},
+		{"--into", f.into != ""},
+		{"--out", f.out != ""},
+		{"--binlog", len(f.binlogs) > 0},
+		{"--schema", f.schema != ""},
 	} {
 		if x.given {
 			return lull.Errorf(lull.Usage, "leave out "+x.flag, "%s cannot be used to take back a plan", x.flag)

@@ -123,7 +123,7 @@ func (s *scanner) gap(reason string) {
 func (s *scanner) event(ev *binlog.Event) error {
 	switch ev.Kind {
 	case binlog.Begin:
-		return s.begin(ev)
+		return s.begin()
 	case binlog.Statement:
 		s.tx.statement(ev.SQL)
 	case binlog.Touched:
@@ -131,7 +131,7 @@ func (s *scanner) event(ev *binlog.Event) error {
 	case binlog.Changed:
 		return s.rows(ev.Rows)
 	case binlog.Query:
-		if err := s.begin(ev); err != nil {
+		if err := s.begin(); err != nil {
 			return err
 		}
 		return s.query(ev)
@@ -153,7 +153,7 @@ func (s *scanner) event(ev *binlog.Event) error {
 }
 
 // begin starts a transaction unless one is open.
-func (s *scanner) begin(ev *binlog.Event) error {
+func (s *scanner) begin() error {
 	if s.tx.open {
 		return nil
 	}

@@ -180,8 +180,8 @@ func (sl *slot) mayLackWhere() bool {
 	if len(rest) == 0 {
 		return true
 	}
-	switch c := rest[0] | 0x20; {
-	case c == 't' || c == 'n': // TRUE, NOT
+	switch c := rest[0] | 0x20; c {
+	case 't', 'n': // TRUE, NOT
 		return true
 	default:
 		return (c < 'a' || c > 'z') && rest[0] != '`' && rest[0] != '_'

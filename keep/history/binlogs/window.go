@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,8 +168,8 @@ func resolve(ctx context.Context, logs []Log, w history.Window) (history.Window,
 
 // locate finds a transaction by its GTID, looking in the newest log first.
 func locate(ctx context.Context, logs []Log, gtid string) (db.Tx, error) {
-	for i := len(logs) - 1; i >= 0; i-- {
-		tx, ok, err := locateIn(ctx, logs[i], gtid)
+	for _, log := range slices.Backward(logs) {
+		tx, ok, err := locateIn(ctx, log, gtid)
 		if err != nil {
 			return db.Tx{}, err
 		}
