@@ -111,7 +111,12 @@ func (a *runner) printReceipt(plan *act.Stored, r *act.Receipt, already bool) er
 	s.counted(2, "+", r.Inserted, "inserted")
 	s.counted(2, "~", r.Updated, "changed back")
 	s.counted(2, "-", r.Deleted, "deleted")
-	s.counted(2, "=", r.Verified, "read back and compared: all as planned")
+	if others := r.Inserted + r.Updated + r.Deleted - r.Verified; others > 0 {
+		s.counted(2, "=", r.Verified, "read back and as planned")
+		s.counted(2, "!", others, "changed by somebody after they were written, before this run could read them back")
+	} else {
+		s.counted(2, "=", r.Verified, "read back and compared: all as planned")
+	}
 	s.counted(2, "!", sum.Keep, "kept as they are: changed since the accident")
 	s.line(2, "  receipt %s, checksum %s", plan.ID, r.Checksum)
 	s.line(0, "This can be undone: lull undo %s", plan.ID)
