@@ -72,7 +72,9 @@ MariaDB server writes anyway, and puts exactly those rows back.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       lull.Version,
 	}
+	root.SetVersionTemplate("lull {{.Version}}\n")
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)

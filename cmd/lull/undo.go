@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -82,6 +83,11 @@ const defaultConnections = 2
 func (f *undoFlags) run(ctx context.Context, a *runner, args []string) error {
 	if err := f.check(args); err != nil {
 		return err
+	}
+	if f.out != "" {
+		if err := f.outIsFree(); err != nil {
+			return err
+		}
 	}
 	store, done, err := f.store(a)
 	if err != nil {
@@ -274,6 +280,14 @@ func (f *undoFlags) direct(a *runner) func() (io.Writer, error) {
 		f.written = true
 		return f.openOut(a)
 	}
+}
+
+// outIsFree refuses to write over a file that holds something.
+func (f *undoFlags) outIsFree() error {
+	if st, err := os.Stat(f.out); f.out != "-" && err == nil && (st.IsDir() || st.Mode().IsRegular() && st.Size() > 0) {
+		return lull.Errorf(lull.Usage, "name another file, or remove it first", "--out %s is there already", f.out)
+	}
+	return nil
 }
 
 // openOut opens --out: stdout, or a file that is there whole or not at all.
