@@ -232,7 +232,7 @@ func (a *apply) add(c *counts) {
 
 // The size of a batch of a plan that is not atomic.
 const (
-	applyRows  = 20_000
+	applyRows  = 10_000
 	applyBytes = 4 << 20
 )
 
