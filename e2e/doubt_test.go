@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/lull-ops/lull/db/mysql/server/servertest"
 )
 
 // inDoubt makes a plan look as if its apply was killed when it was about to commit.
@@ -115,4 +117,75 @@ func TestSideTableOfAnotherShape(t *testing.T) {
 		l.says(l.lull(2, "undo", "--pos", l.span("DELETE FROM t"), "--into", "other").all(), "is not shaped like")
 		l.is("other", "")
 	})
+}
+
+// A plan that was interrupted before it wrote has nothing to take back.
+func TestTakingBackWhatWasNotWritten(t *testing.T) {
+	l := newLab(t, servertest.MariaDB(t))
+	l.exec("CREATE TABLE k (a int, b int)", "INSERT INTO k VALUES (1,1),(1,1),(1,1)")
+	plan := l.plan(0, "--pos", l.span("DELETE FROM k LIMIT 1"))
+	l.inDoubt(plan)
+	l.says(l.lull(2, "undo", plan, "--yes").all(), "was interrupted before it wrote anything|lull apply "+plan)
+	l.is("k", "1 1, 1 1")
+}
+
+// What lull put back is no part of an accident that a window holds.
+func TestWindowLeavesOutOwnRepairs(t *testing.T) {
+	l := newLab(t, servertest.MariaDB(t))
+	plan, before := l.planned("DELETE FROM t WHERE id=1")
+	from := l.here()
+	l.lull(0, "apply", plan)
+	l.exec("DELETE FROM t")
+	l.lull(0, "undo", "--yes", "--since", from, "--until", l.here(), "--table", "t")
+	l.is("t", before)
+}
+
+// One damaged plan hides no other.
+func TestDamagedPlanHidesNoOther(t *testing.T) {
+	l := newLab(t, servertest.MariaDB(t))
+	plan, _ := l.planned("DELETE FROM t")
+	if err := os.Mkdir(filepath.Join(l.data, "plans", "p-77"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l.says(l.lull(2, "plans").all(), plan+"|p-77")
+}
+
+// A self-referring table runs without foreign keys: a parent that goes away before apply is
+// still noticed.
+func TestParentGoneWithoutForeignKeys(t *testing.T) {
+	l := newLab(t, servertest.MariaDB(t))
+	l.exec("CREATE TABLE dept (id int PRIMARY KEY)",
+		"CREATE TABLE emp (id int PRIMARY KEY, boss int, dept int, FOREIGN KEY (boss) REFERENCES emp (id), FOREIGN KEY (dept) REFERENCES dept (id))",
+		"INSERT INTO dept VALUES (1),(2)", "INSERT INTO emp VALUES (1,NULL,1),(2,1,2)")
+	plan := l.plan(0, "--pos", l.span("DELETE FROM emp WHERE id=2"))
+	l.exec("DELETE FROM dept WHERE id=2")
+	l.says(l.lull(5, "apply", plan).all(), "would have no parent in")
+	l.is("emp", "1 NULL 1")
+}
+
+// Children that the server moved with a shift of keys would belong to the wrong parents when
+// the shift goes back without foreign keys: nothing is written.
+func TestChildrenOfShiftedKeys(t *testing.T) {
+	l := newLab(t, servertest.MariaDB(t))
+	l.exec("CREATE TABLE p (id int PRIMARY KEY, who varchar(9))",
+		"CREATE TABLE c (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES p (id) ON UPDATE CASCADE)",
+		"INSERT INTO p VALUES (1,'ann'),(2,'bob')", "INSERT INTO c VALUES (1,1),(2,2)")
+	span := l.span("UPDATE p SET id=id+1 ORDER BY id DESC")
+	parents, children := l.rows("p"), l.rows("c")
+	r := l.try("undo", "--pos", span, "--yes")
+	if r.code == 0 {
+		t.Errorf("it was written: %s", r.all())
+	}
+	l.is("p", parents)
+	l.is("c", children)
+}
+
+// Text whose character set was changed since is not put back as other letters.
+func TestCharacterSetChangedSince(t *testing.T) {
+	l := newLab(t, servertest.MariaDB(t))
+	l.exec("CREATE TABLE s (id int PRIMARY KEY, v varchar(20)) CHARACTER SET cp1251", "INSERT INTO s VALUES (1,'Привет')")
+	span := l.span("DELETE FROM s")
+	l.exec("ALTER TABLE s CONVERT TO CHARACTER SET koi8r")
+	l.says(l.lull(5, "undo", "--pos", span).all(), "character set")
+	l.is("s", "")
 }
