@@ -73,7 +73,7 @@ func Open(ctx context.Context, src Source, identities []age.Identity) (*Reader, 
 	if err != nil {
 		return nil, err
 	}
-	text, err := inflate(dec, "index", stored, -1)
+	text, err := inflateIndex(dec, stored)
 	if err != nil {
 		return nil, err
 	}
@@ -213,14 +213,12 @@ func unseal(where string, stored []byte, identities []age.Identity) ([]byte, err
 	return out, nil
 }
 
-// inflate decompresses what must be one frame of raw bytes; raw is -1 when only the frame says.
+// inflate decompresses what must become raw bytes. It makes room for no more than that,
+// whatever the bytes would become.
 func inflate(dec *zstd.Decoder, where string, stored []byte, raw int64) ([]byte, error) {
-	if raw < 0 {
-		var h zstd.Header
-		if err := h.Decode(stored); err != nil || !h.HasFCS || h.FrameContentSize > maxIndex {
-			return nil, corrupt(where, "it is no compressed text of at most %d bytes", maxIndex)
-		}
-		raw = int64(h.FrameContentSize)
+	var h zstd.Header
+	if err := h.Decode(stored); err == nil && h.HasFCS && h.FrameContentSize != uint64(raw) {
+		return nil, corrupt(where, "its frame tells of %d bytes, not %d", h.FrameContentSize, raw)
 	}
 	out, err := dec.DecodeAll(stored, make([]byte, 0, raw))
 	if err != nil {
@@ -230,4 +228,24 @@ func inflate(dec *zstd.Decoder, where string, stored []byte, raw int64) ([]byte,
 		return nil, corrupt(where, "%d bytes, not %d", len(out), raw)
 	}
 	return out, nil
+}
+
+// inflateIndex decompresses an index, of which only the frame itself may say how large it is.
+func inflateIndex(dec *zstd.Decoder, stored []byte) ([]byte, error) {
+	var h zstd.Header
+	if err := h.Decode(stored); err != nil {
+		return nil, corrupt("index", "%v", err)
+	}
+	room := min(maxIndex, 64<<10+256*uint64(len(stored))) // a frame need not say
+	if h.HasFCS {
+		room = h.FrameContentSize
+	}
+	if room > maxIndex {
+		return nil, corrupt("index", "%d bytes are too many", room)
+	}
+	text, err := dec.DecodeAll(stored, make([]byte, 0, room))
+	if err != nil {
+		return nil, corrupt("index", "%v", err)
+	}
+	return text, nil
 }

@@ -43,7 +43,8 @@ type Writer struct {
 // NewWriter begins a pack. Its members are encrypted to the recipients, to all of them, or not
 // at all when there are none.
 func NewWriter(w io.Writer, recipients []age.Recipient) (*Writer, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
+		zstd.WithZeroFrames(true))
 	if err != nil {
 		return nil, fmt.Errorf("begin pack: %w", err)
 	}
