@@ -169,6 +169,16 @@ func BenchmarkWriteRows(b *testing.B) {
 	b.ReportMetric(float64(w.Size())/float64(b.N)/batch, "B/row")
 }
 
+func BenchmarkOpen(b *testing.B) {
+	_, whole := written(b, nil, nil, someMembers()...)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := pack.Open(b.Context(), bytesOf(whole), nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // The format's promise: a change of two of ten columns takes less than 60 bytes, a small
 // transaction less than 25.
 func TestRecordsAreSmall(t *testing.T) {

@@ -2,6 +2,8 @@ package pack_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -33,10 +35,12 @@ func FuzzOpen(f *testing.F) {
 	for _, name := range sampleNames {
 		f.Add([]byte(file(f, "v1/"+name+".pack")))
 	}
-	f.Add([]byte(`{"lull_pack":1,"members":[{"kind":"rows","offset":10,"size":4,"sum":"00","raw":1000000000}]}`))
+	member := enc.EncodeAll(bytes.Repeat([]byte("rows"), 200), nil)
+	sum := sha256.Sum256(member)
+	f.Add(fmt.Appendf(nil, `{"lull_pack":1,"members":[{"kind":"rows","offset":10,"size":%d,"sum":"%x","raw":800}]}`, len(member), sum))
 	f.Add([]byte(`{"lull_pack":1,"members":[{"offset":10,"size":-4}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, b := range [][]byte{b, forge(enc, []byte("four"), b)} {
+		for _, b := range [][]byte{b, forge(enc, member, b)} {
 			r, err := pack.Open(t.Context(), bytesOf(b), nil)
 			if err != nil {
 				continue
