@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine does not have: a MariaDB server and a C
-# compiler for the race detector; with the argument "server", the server only. The tests
+# Installs what the tests need and this machine does not have: a MariaDB server, a C
+# compiler for the race detector, and other tools that read the repository's format; with the argument "server", the server only. The tests
 # start servers of their own, so the service that the package brings is stopped if this
 # script installed it. Does nothing when all is there.
 set -euo pipefail
 
 missing=()
 command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
-[ "${1:-}" = server ] || command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+if [ "${1:-}" != server ]; then
+	command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+	# The repository's format is read with other tools, too.
+	for tool in age zstd python3; do
+		command -v $tool >/dev/null || missing+=($tool)
+	done
+fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "${missing[*]}" = mariadb-server ] && command -v brew >/dev/null; then

@@ -22,6 +22,8 @@ type Find struct {
 	Tables  history.Names
 	MinRows int64 // negative takes DefaultMinRows, and smaller ones without a WHERE
 	All     bool
+	// Recorded is the repository to read from, nil to read the server's own logs only.
+	Recorded Recorded
 	// Progress is told the bytes read so far, and the total when it is known.
 	Progress func(read, total int64)
 }
@@ -44,13 +46,25 @@ func (d *Database) Find(ctx context.Context, f Find) (*Found, error) {
 		}
 	}
 	q.Progress = meter(f.Progress, d.Logs)
-	if err := d.knownTables(ctx, q.Tables); err != nil {
-		return nil, err
+	if f.Recorded == nil {
+		if err := d.knownTables(ctx, q.Tables); err != nil {
+			return nil, err
+		}
+		r, err := binlogs.Scan(ctx, d.Logs, q)
+		if err != nil {
+			return nil, err
+		}
+		return d.judged(ctx, r, f.All)
 	}
-	r, err := binlogs.Scan(ctx, d.Logs, q)
+	r, err := d.recorded(ctx, f.Recorded, q)
 	if err != nil {
 		return nil, err
 	}
+	return d.judged(ctx, r, f.All)
+}
+
+// judged orders what was found and leaves out what lull's own plans did.
+func (d *Database) judged(ctx context.Context, r *history.Result, all bool) (*Found, error) {
 	r.NewestFirst()
 	judged, err := accident.Judge(ctx, r, d.live())
 	if err != nil {
@@ -58,13 +72,55 @@ func (d *Database) Find(ctx context.Context, f Find) (*Found, error) {
 	}
 	out := &Found{Result: r}
 	for i := range judged {
-		if judged[i].Plan != "" && !f.All {
+		if judged[i].Plan != "" && !all {
 			out.Own++
 			continue
 		}
 		out.Accidents = append(out.Accidents, judged[i])
 	}
 	return out, nil
+}
+
+// Recorded is a repository's part of a database's past. Past reads its transactions in the
+// window; from then on, End, the server's own logs go on.
+type Recorded interface {
+	Past(ctx context.Context, q *binlogs.Query) (*history.Result, error)
+	End(ctx context.Context) (pos db.Position, server string, err error)
+}
+
+// recorded reads the past from the repository, and what is newer from the server's logs.
+func (d *Database) recorded(ctx context.Context, past Recorded, q binlogs.Query) (*history.Result, error) {
+	r, err := past.Past(ctx, &q)
+	if err != nil || d.Conn == nil {
+		return r, err
+	}
+	pos, server, err := past.End(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if here, err := Identity(ctx, d.Conn); err != nil || here != server {
+		return r, err // the repository is of another server: its logs do not go on here
+	}
+	q.Window.Since = history.Bound{File: pos.File, Pos: pos.Offset}
+	newer, err := binlogs.Scan(ctx, d.Logs, q)
+	if err != nil {
+		r.Gaps = append(r.Gaps, history.Gap{File: pos.File, Pos: pos.Offset, Reason: "what came after it was not read: " + err.Error()})
+		return r, nil
+	}
+	r.Touches = append(r.Touches, newer.Touches...)
+	r.Gaps = append(r.Gaps, newer.Gaps...)
+	r.Files = append(r.Files, newer.Files...)
+	r.Transactions += newer.Transactions
+	r.Bytes += newer.Bytes
+	r.Passed += newer.Passed
+	for name, st := range newer.Stats {
+		if have := r.Stats[name]; have != nil {
+			have.Merge(st)
+		} else {
+			r.Stats[name] = st
+		}
+	}
+	return r, nil
 }
 
 // meter adds up what parallel scans read.

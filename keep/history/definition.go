@@ -19,6 +19,10 @@ func NewDefinition(t *db.Table, script []string) (*Definition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe table %s: %w", t.Name, err)
 	}
+	// JSON has no form for bytes that are not UTF-8, which members of an ENUM may hold.
+	for i := range own.Columns {
+		text = fmt.Appendf(text, "%q", own.Columns[i].Elements)
+	}
 	sum := sha256.Sum256(text)
 	d.ID = "d-" + hex.EncodeToString(sum[:8])
 	return d, nil

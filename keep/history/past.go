@@ -62,7 +62,7 @@ type Event struct {
 type ColumnFrom struct {
 	Old int `json:"old"` // index in the old definition's columns; -1 for a new column
 	// Default is the canonical value a new column has in them; nil is NULL.
-	Default []byte `json:"default,omitempty"`
+	Default []byte `json:"default"`
 }
 
 // StepKind says what a Step is.
