@@ -118,7 +118,7 @@ func link(all []Log, damaged map[string]string) *chain {
 		}
 		return cmpUint(b.LastOrdinal, a.LastOrdinal)
 	})
-	best := paths(sound, byFirst)
+	best := ways(sound, byFirst)
 	next := uint64(0)
 	for _, l := range sound {
 		if l.FirstOrdinal < next {
@@ -133,17 +133,17 @@ func link(all []Log, damaged map[string]string) *chain {
 	return c
 }
 
-// path is the best way on from an ordinal.
-type path struct {
+// way is the best way on from an ordinal.
+type way struct {
 	log   Log
 	reach uint64 // last ordinal it leads to
 	packs int
 }
 
-func paths(sound []Log, byFirst map[uint64][]Log) map[uint64]path {
-	best := map[uint64]path{}
+func ways(sound []Log, byFirst map[uint64][]Log) map[uint64]way {
+	best := map[uint64]way{}
 	for _, l := range slices.Backward(sound) {
-		p := path{log: l, reach: l.LastOrdinal, packs: 1}
+		p := way{log: l, reach: l.LastOrdinal, packs: 1}
 		if on, ok := best[l.LastOrdinal+1]; ok {
 			p.reach, p.packs = on.reach, on.packs+1
 		}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -268,4 +269,30 @@ func (r *Repo) span(ctx context.Context, c *chain, after, upto history.Seq) ([]L
 	}
 	to, err := r.search(ctx, c.logs[from:], func(s *summary) bool { return s.First-1 > upto })
 	return c.logs[from : from+to], err
+}
+
+// searchTime is the first of the logs that reaches a time, when times only grow. Packs without
+// a time go with the next one that has one.
+func (r *Repo) searchTime(ctx context.Context, logs []Log, at time.Time) (int, error) {
+	low, high := 0, len(logs)
+	for low < high {
+		mid := int(uint(low+high) >> 1)
+		seen, reached := mid, true
+		for ; seen < high; seen++ {
+			s, err := r.summary(ctx, logs[seen])
+			if err != nil {
+				return 0, err
+			}
+			if !s.MaxAt.IsZero() {
+				reached = !s.MaxAt.Before(at)
+				break
+			}
+		}
+		if reached {
+			high = mid
+		} else {
+			low = seen + 1
+		}
+	}
+	return low, nil
 }
