@@ -29,12 +29,19 @@ type Dump struct {
 	pos  int64  // where the first file is read from; 0 in later ones
 	err  error  // what the stream ended with
 	cur  *logReader
+
+	follow *patience // of a stream without end
+	idle   func() error
 }
 
 // Dump starts to stream at a place of a file; pos is the offset of an event, or 4 for all
 // of it. The server only lets users with REPLICATION SLAVE do so. When ctx ends, reading
 // stops with its error. Close must be called.
 func (c *Conn) Dump(ctx context.Context, file string, pos int64) (*Dump, error) {
+	return c.dump(ctx, file, pos, false)
+}
+
+func (c *Conn) dump(ctx context.Context, file string, pos int64, follow bool) (*Dump, error) {
 	if pos < magicSize {
 		pos = magicSize
 	}
@@ -42,11 +49,17 @@ func (c *Conn) Dump(ctx context.Context, file string, pos int64) (*Dump, error) 
 	if pos <= math.MaxUint32 {
 		ask = uint32(pos)
 	} // else the command has no room for it: read from the start and leave out what is before
-	conn, nc, err := c.startDump(ctx, file, ask)
+	conn, nc, err := c.startDump(ctx, file, ask, follow)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dump{conn: c, ctx: ctx, driver: conn, net: nc, s: newStream(nc), file: file, next: file, pos: pos}
+	d := &Dump{conn: c, ctx: ctx, driver: conn, net: nc, file: file, next: file, pos: pos}
+	if follow {
+		d.follow = newPatience(nc)
+		d.s = newStream(d.follow)
+	} else {
+		d.s = newStream(nc)
+	}
 	d.stop = context.AfterFunc(ctx, func() { _ = nc.Close() })
 	return d, nil
 }
@@ -122,6 +135,11 @@ func (d *Dump) advance() (announced bool, err error) {
 			if err := d.s.skip(); err != nil {
 				return false, err
 			}
+			if d.idle != nil {
+				if err := d.idle(); err != nil {
+					return false, err
+				}
+			}
 		case d.s.eventType() == eventRotate && d.s.isArtificial():
 			event, err := d.s.small()
 			if err != nil {
@@ -138,6 +156,9 @@ func (d *Dump) advance() (announced bool, err error) {
 // start goes to the first event after the FORMAT_DESCRIPTION event and finds its offset.
 func (d *Dump) start(formatSize int64) (int64, error) {
 	start := magicSize + formatSize
+	if d.follow != nil && d.pos > magicSize && d.pos <= math.MaxUint32 {
+		return d.pos, nil // nothing may follow for hours
+	}
 	announced, err := d.advance()
 	if err == nil && !announced && d.s.eventLogPos() >= d.s.eventSize()+start {
 		start = d.s.eventLogPos() - d.s.eventSize()
@@ -155,7 +176,7 @@ func (d *Dump) start(formatSize int64) (int64, error) {
 func (d *Dump) skipTo(at int64, err error) (int64, error) {
 	for err == nil && d.next == "" && at < d.pos {
 		at += d.s.eventSize()
-		if err = d.s.skip(); err == nil {
+		if err = d.s.skip(); err == nil && (d.follow == nil || at < d.pos) {
 			_, err = d.advance()
 		}
 	}
@@ -226,6 +247,9 @@ func (d *Dump) explain(err error) error {
 	}
 	switch n := serverErrorNumber(err); n {
 	case 0:
+		if d.follow != nil && d.follow.out.Load() {
+			err = errSilent
+		}
 		if isNetwork(err) {
 			return lull.Errorf(lull.Unreachable, "run it again; it starts where it is told to", "read binlog %s from %s: %w", file, d.conn.DSN.Where(), shorten(err))
 		}

@@ -73,6 +73,16 @@ func (c *Conn) failed(ctx context.Context, what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
+// NotTableError says that a name is that of something else than a base table.
+type NotTableError struct {
+	Name db.Name
+	Kind string // "view", "sequence", ...
+}
+
+func (e *NotTableError) Error() string {
+	return fmt.Sprintf("find table %s: it is a %s", e.Name, e.Kind)
+}
+
 // actualName is the name as the server keeps it.
 func (c *Conn) actualName(ctx context.Context, name db.Name) (db.Name, error) {
 	kind, found := "", false
@@ -90,7 +100,7 @@ func (c *Conn) actualName(ctx context.Context, name db.Name) (db.Name, error) {
 	case found && (kind == "BASE TABLE" || kind == "SYSTEM VERSIONED"):
 		return name, nil
 	case found:
-		return name, lull.Errorf(lull.Usage, "name the tables it reads from", "find table %s: it is a %s", name, strings.ToLower(kind))
+		return name, lull.Errorf(lull.Usage, "name the tables it reads from", "%w", &NotTableError{name, strings.ToLower(kind)})
 	}
 	return name, c.unknownTable(ctx, name)
 }

@@ -62,17 +62,23 @@ func dumpCommand(file string, pos, serverID uint32, flags uint16) []byte {
 }
 
 // startDump opens a connection and sends the command on it.
-func (c *Conn) startDump(ctx context.Context, file string, pos uint32) (driver.Conn, net.Conn, error) {
+func (c *Conn) startDump(ctx context.Context, file string, pos uint32, follow bool) (driver.Conn, net.Conn, error) {
 	conn, err := c.dumper.Connect(ctx)
 	if err != nil {
 		return nil, nil, classify(ctx, c.DSN, err)
 	}
 	// Without the first, the server refuses to send checksums; without the second, MariaDB
 	// rewrites GTID events for an old replica. Each server ignores the other's.
-	for _, stmt := range []string{
+	setup := []string{
 		"SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32', @mariadb_slave_capability = 4",
 		"SET SESSION net_write_timeout = 3600",
-	} {
+	}
+	flags := uint16(dumpNonBlock)
+	if follow {
+		flags = 0
+		setup = append(setup, heartbeats())
+	}
+	for _, stmt := range setup {
 		if err := execRaw(ctx, conn, stmt); err != nil {
 			return nil, nil, errors.Join(c.failed(ctx, "set up binlog stream", err), conn.Close())
 		}
@@ -81,7 +87,6 @@ func (c *Conn) startDump(ctx context.Context, file string, pos uint32) (driver.C
 	if err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
-	flags := uint16(dumpNonBlock)
 	if c.Flavor == MariaDB {
 		flags |= dumpSendAnnotate
 	}

@@ -27,6 +27,8 @@ type AlterOp struct {
 	Column db.Column // its new definition; Charset "" when it is the table's default
 	First  bool
 	After  string // name of the column it goes behind; "" for no change of place
+	// Default is the expression after DEFAULT of the column's new definition, nil for none.
+	Default []Token
 	// IfExists is IF EXISTS or IF NOT EXISTS: the op may have done nothing.
 	IfExists bool
 	From, To db.Name // of RenameTable
@@ -132,6 +134,7 @@ func (c *cursor) alterColumn(op AlterOp, schema string) ([]AlterOp, error) {
 		op.Old = d.col.Name
 	}
 	op.def, op.Column, op.New, op.First, op.After = d, d.col, d.col.Name, d.first, d.after
+	op.Default = d.def
 	ops := []AlterOp{op}
 	for _, k := range d.keys() {
 		ops = append(ops, AlterOp{Kind: OtherOp, key: k})

@@ -22,6 +22,9 @@ type columnDef struct {
 	refers   *db.ForeignKey
 	first    bool
 	after    string
+
+	// def is the expression after DEFAULT; nil when there is none.
+	def []Token
 }
 
 // column takes a name, a type and attributes, up to the end of the item.
@@ -61,7 +64,9 @@ func (c *cursor) attribute(d *columnDef, schema string) {
 	case c.any("NULL"):
 		d.col.Nullable = true
 	case c.any("DEFAULT"):
+		from := c.i
 		c.value()
+		d.def = c.toks[from:c.i]
 	case c.words("ON", "UPDATE"):
 		c.value()
 	case c.words("GENERATED", "ALWAYS", "AS"), c.any("AS"):

@@ -1,6 +1,7 @@
 package binlogs
 
 import (
+	"bytes"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,29 +40,36 @@ func (s *scanner) describe(sl *slot) (history.Touch, error) {
 	if err != nil {
 		return history.Touch{}, err
 	}
-	t := history.Touch{
-		Tx: tx, Table: sl.name(), Inserted: sl.inserted, Updated: sl.updated, Deleted: sl.deleted,
-		Statement: clip(sl.text), Statements: sl.statements, Incomplete: sl.incomplete, Origin: s.origin,
-		Plan: planOf(sl.text), ForeignKeysOff: !sl.foreignOn,
-	}
+	t := s.touchOf(sl, tx)
+	t.Statement = clip(sl.text)
 	if st := s.res.Stats[t.Table]; st != nil {
 		t.Net = st.Inserted - st.Deleted
-	}
-	if s.tx.savepoint {
-		t.Incomplete = history.Savepoint
 	}
 	if sl.updated+sl.deleted > 0 && !s.q.Places {
 		t.NoWhere = sl.noWhere()
 	}
+	return t, nil
+}
+
+// touchOf is a table's share of a transaction without the statement's text.
+func (s *scanner) touchOf(sl *slot, tx db.Tx) history.Touch {
+	t := history.Touch{
+		Tx: tx, Table: sl.name(), Inserted: sl.inserted, Updated: sl.updated, Deleted: sl.deleted,
+		Statements: sl.statements, Incomplete: sl.incomplete, Origin: s.origin,
+		Plan: planOf(sl.text), ForeignKeysOff: !sl.foreignOn,
+	}
+	if s.tx.savepoint {
+		t.Incomplete = history.Savepoint
+	}
 	if s.origin != history.MariaDB {
-		return t, nil // MySQL opens tables for other reasons, too
+		return t // MySQL opens tables for other reasons, too
 	}
 	for i := range s.tx.slots {
 		if o := &s.tx.slots[i]; o.rows() == 0 {
 			t.Children = append(t.Children, o.name())
 		}
 	}
-	return t, nil
+	return t
 }
 
 func clip(text []byte) string {
@@ -72,7 +80,11 @@ func clip(text []byte) string {
 var planTag = regexp.MustCompile(`/\* lull (p-[0-9]+) \*/`)
 
 func planOf(text []byte) string {
-	if m := planTag.FindSubmatch(text[:min(len(text), 200)]); m != nil {
+	text = text[:min(len(text), 200)]
+	if !bytes.Contains(text, []byte("/* lull p-")) { // far cheaper, and asked of every transaction
+		return ""
+	}
+	if m := planTag.FindSubmatch(text); m != nil {
 		return string(m[1])
 	}
 	return ""
@@ -87,15 +99,7 @@ func (s *scanner) query(ev *binlog.Event) error {
 		s.res.Transactions++
 	}
 	st := ddl.Classify(string(ev.SQL), ev.Schema)
-	s.tx.savepoint = s.tx.savepoint || st.Verb == ddl.RollbackTo
-	what, columns := verdict(&st, string(ev.SQL))
-	if what != "" {
-		for _, name := range targets(&st) {
-			if s.q.Tables.Has(name.Schema, name.Table) {
-				s.tx.note(history.Touch{Table: name, DDL: what, Columns: columns, Statement: clip(ev.SQL), Statements: 1, Origin: s.origin})
-			}
-		}
-	}
+	s.judge(&st, ev.SQL)
 	if !alone || len(s.tx.statements) == 0 || s.before(ev) {
 		return nil
 	}
@@ -104,6 +108,20 @@ func (s *scanner) query(ev *binlog.Event) error {
 		return err
 	}
 	return s.reportStatements()
+}
+
+// judge notes what a statement that was logged as text destroyed.
+func (s *scanner) judge(st *ddl.Statement, sql []byte) {
+	s.tx.savepoint = s.tx.savepoint || st.Verb == ddl.RollbackTo
+	what, columns := verdict(st, string(sql))
+	if what == "" {
+		return
+	}
+	for _, name := range targets(st) {
+		if s.q.Tables.Has(name.Schema, name.Table) {
+			s.tx.note(history.Touch{Table: name, DDL: what, Columns: columns, Statement: clip(sql), Statements: 1, Origin: s.origin})
+		}
+	}
 }
 
 // note keeps a statement; several of one kind on one table count as one touch.

@@ -1,0 +1,292 @@
+package binlogs
+
+import (
+	"slices"
+
+	"github.com/lull-ops/lull/db"
+	"github.com/lull-ops/lull/db/mysql/binlog"
+	"github.com/lull-ops/lull/keep/history"
+)
+
+// heldBytes is how much of a transaction is held back until it is committed.
+const heldBytes = 4 << 20
+
+// largeRows is from how many rows on the text of a statement is kept with the transaction.
+const largeRows = 100
+
+// held is the steps of the open transaction that were not handed out yet.
+type held struct {
+	steps  []heldStep
+	buf    []byte // rows as db.AppendRow writes them
+	handed bool   // the transaction is too large: its first steps are out
+	tables []db.Name
+	before db.Row
+	after  db.Row
+	change db.Change
+}
+
+// heldStep is a change, or an event.
+type heldStep struct {
+	rows  *rowReader
+	op    db.Op
+	off   bool // foreign_key_checks=0
+	at    int  // where its rows begin in buf
+	event *history.Event
+	new   *history.Definition
+}
+
+func (h *held) reset() {
+	h.steps, h.buf, h.tables = h.steps[:0], h.buf[:0], h.tables[:0]
+	h.handed = false
+	if cap(h.buf) > 2*heldBytes {
+		h.buf = nil
+	}
+}
+
+// hold takes one row in.
+func (f *Feed) hold(r *rowReader, op db.Op, off bool, before, after db.Row) error {
+	h := &f.held
+	h.steps = append(h.steps, heldStep{rows: r, op: op, off: off, at: len(h.buf)})
+	h.buf = db.AppendRow(db.AppendRow(h.buf, before), after)
+	if !slices.Contains(h.tables, r.def.Table.Name) {
+		h.tables = append(h.tables, r.def.Table.Name)
+	}
+	if len(h.buf) < heldBytes {
+		return nil
+	}
+	h.handed = true
+	return f.flush()
+}
+
+// happened holds an event of the open transaction back.
+func (f *Feed) happened(e history.Event, def *history.Definition) {
+	f.held.steps = append(f.held.steps, heldStep{event: &e, new: def})
+}
+
+// lose says that the log does not tell what happened to a table; the zero name is all of them.
+// It joins the open transaction, or else goes out at once.
+func (f *Feed) lose(name db.Name, reason string) error {
+	f.happened(history.Event{Kind: history.Lost, Table: name, Reason: reason}, nil)
+	if f.p.Open() {
+		return nil
+	}
+	err := f.flush()
+	f.held.reset()
+	return err
+}
+
+// flush hands out what is held.
+func (f *Feed) flush() error {
+	h := &f.held
+	for i := range h.steps {
+		st := &h.steps[i]
+		if st.event != nil {
+			f.step = history.Step{Kind: history.EventStep, Event: st.event, New: st.new}
+		} else if err := f.restore(st); err != nil {
+			return err
+		}
+		if err := f.hand(); err != nil {
+			return err
+		}
+	}
+	h.steps, h.buf = h.steps[:0], h.buf[:0]
+	return nil
+}
+
+// restore makes f.step of a held row.
+func (f *Feed) restore(st *heldStep) (err error) {
+	h := &f.held
+	before, rest, err := db.ParseRow(h.buf[st.at:], h.before)
+	if err != nil {
+		return err
+	}
+	after, _, err := db.ParseRow(rest, h.after)
+	if err != nil {
+		return err
+	}
+	if before != nil {
+		h.before = before
+	}
+	if after != nil {
+		h.after = after
+	}
+	def := st.rows.def
+	h.change = db.Change{Op: st.op, Table: def.Table, Before: before, After: after}
+	f.step = history.Step{Kind: history.RowStep, Change: &h.change, Definition: def, ForeignKeysOff: st.off}
+	return nil
+}
+
+// changed holds the rows of an event.
+func (f *Feed) changed(rows *binlog.Rows) error {
+	r, known := f.rows[rows.Table]
+	var err error
+	if !known {
+		err = f.waiting(func() error {
+			r, err = f.reader(rows.Table)
+			return err
+		})
+	}
+	if err != nil || r.decoder == nil {
+		return err
+	}
+	err = rows.Each(r.decoder, func(before, after db.Row) error {
+		op := rows.Op
+		if r.versions != nil {
+			var ok bool
+			if op, ok = r.versions.deed(op, before, after); !ok {
+				return nil
+			}
+			if op == db.Delete {
+				after = nil
+			}
+		}
+		return f.hold(r, op, rows.ForeignKeysOff, r.visible(before), r.visible(after))
+	})
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+// visible is a row without the columns that the server hides.
+func (r *rowReader) visible(row db.Row) db.Row {
+	if row == nil {
+		return nil
+	}
+	return row[:len(r.def.Table.Columns)]
+}
+
+// commit ends the open transaction. A prepared one counts as committed, because its rows lie
+// here; its decision follows later.
+func (f *Feed) commit(ev *binlog.Event) error {
+	defer f.s.tx.reset()
+	defer f.held.reset()
+	if ev.Kind == binlog.Rollback || f.s.tx.savepoint {
+		if err := f.undo(ev.Kind == binlog.Rollback); err != nil {
+			return err
+		}
+	}
+	if ev.Kind == binlog.Prepared {
+		f.xa[ev.XID] = slices.Clone(f.held.tables)
+	}
+	return f.end(ev)
+}
+
+// end hands out the open transaction and its CommitStep.
+func (f *Feed) end(ev *binlog.Event) error {
+	if err := f.flush(); err != nil {
+		return err
+	}
+	tx, err := f.s.transaction()
+	if err != nil {
+		return err
+	}
+	if err := f.gtids.add(tx.GTID); err != nil {
+		return err
+	}
+	f.pos = db.Position{File: f.s.file, Offset: ev.End, GTID: f.gtids.String()}
+	f.step = history.Step{Kind: history.CommitStep, Tx: tx, Touches: f.touches(tx), Pos: f.pos, At: tx.At}
+	return f.hand()
+}
+
+// touches is what the open transaction did to each table.
+func (f *Feed) touches(tx db.Tx) []history.Touch {
+	f.touch = f.touch[:0]
+	slots := f.s.tx.slots
+	for i := range slots {
+		sl := &slots[i]
+		if sl.rows() == 0 || !f.opt.Want(sl.name()) {
+			continue
+		}
+		t := f.s.touchOf(sl, tx)
+		large := sl.rows() >= largeRows
+		if sl.updated+sl.deleted > 0 && (large || sl.mayLackWhere()) {
+			t.NoWhere = sl.noWhere()
+		}
+		if large || t.NoWhere != "" {
+			t.Statement = clip(sl.text)
+		}
+		t.Children = slices.DeleteFunc(t.Children, func(n db.Name) bool { return !f.opt.Want(n) })
+		f.touch = append(f.touch, t)
+	}
+	for _, t := range f.s.tx.statements {
+		if f.opt.Want(t.Table) {
+			t.Tx = tx
+			f.touch = append(f.touch, t)
+		}
+	}
+	return f.touch
+}
+
+// undo takes back what a transaction did that ends in ROLLBACK: it is in the log because a table
+// without transactions was part of it, whose rows stay. A ROLLBACK TO SAVEPOINT undid some of it,
+// and the log does not tell what.
+func (f *Feed) undo(all bool) error {
+	h := &f.held
+	var lost []db.Name
+	for _, name := range h.tables {
+		tr := f.tables.get(name)
+		if tr == nil || tr.def == nil || transactional(tr.def.Table.Engine) {
+			lost = append(lost, name)
+		}
+	}
+	undone := func(name db.Name) bool { return slices.Contains(lost, name) }
+	if all && !h.handed {
+		h.steps = slices.DeleteFunc(h.steps, func(st heldStep) bool { return st.event == nil && undone(st.rows.def.Table.Name) })
+		f.s.tx.slots = slices.DeleteFunc(f.s.tx.slots, func(sl slot) bool { return undone(sl.name()) })
+		return nil
+	}
+	for _, name := range lost {
+		f.happened(history.Event{Kind: history.Lost, Table: name, Reason: "part of a transaction was rolled back, and the log does not tell which rows"}, nil)
+	}
+	return nil
+}
+
+// transactional says that an engine undoes rows on ROLLBACK. An unknown one may.
+func transactional(engine string) bool {
+	switch engine {
+	case "MyISAM", "Aria", "MEMORY", "ARCHIVE", "CSV", "MERGE", "MRG_MyISAM", "BLACKHOLE":
+		return false
+	}
+	return true
+}
+
+// decided ends a prepared transaction. Its rows are out; a ROLLBACK takes them back.
+func (f *Feed) decided(ev *binlog.Event) error {
+	defer f.s.tx.reset()
+	defer f.held.reset()
+	tables, known := f.xa[ev.XID]
+	delete(f.xa, ev.XID)
+	if ev.Kind == binlog.XARollback {
+		if !known {
+			tables = []db.Name{{}}
+		}
+		for _, name := range tables {
+			f.happened(history.Event{Kind: history.Lost, Table: name, Reason: "the prepared XA transaction " + ev.XID + " was rolled back"}, nil)
+		}
+	}
+	return f.end(ev)
+}
+
+// torn ends a log. A transaction that is open there was undone by a crash.
+func (f *Feed) torn() error {
+	defer f.s.tx.reset()
+	defer f.held.reset()
+	f.judged = false
+	if !f.p.Open() || !f.held.handed {
+		return nil
+	}
+	f.held.steps = f.held.steps[:0]
+	for _, name := range f.held.tables {
+		f.happened(history.Event{Kind: history.Lost, Table: name, Reason: "the log ends inside a transaction: the server crashed and undid it"}, nil)
+	}
+	if err := f.flush(); err != nil {
+		return err
+	}
+	tx, err := f.s.transaction()
+	if err != nil {
+		return err
+	}
+	f.step = history.Step{Kind: history.CommitStep, Tx: tx, Pos: f.pos, At: tx.At}
+	return f.hand()
+}
