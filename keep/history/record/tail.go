@@ -1,0 +1,150 @@
+package record
+
+import (
+	"context"
+	"time"
+
+	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/db"
+	"github.com/lull-ops/lull/keep/history"
+)
+
+// Safe is the number of a transaction that is in the store and that every reader of the server
+// sees by now. It is only good for what is read from the server after Reached said that the
+// recorder is there: before that it may be 0.
+func (r *Recorder) Safe() history.Seq {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seq, _ := r.safe()
+	return seq
+}
+
+// safe is Safe; false when nothing is yet. mu is held.
+func (r *Recorder) safe() (history.Seq, bool) {
+	if r.stored.ordinal < r.freshFrom {
+		return 0, false
+	}
+	return r.trail.settled(r.o.Clock(), r.stored.seq)
+}
+
+// Reached waits until the recorder has read the log of its server up to pos, the store has what
+// was read, and Safe is good, and returns the number of the last transaction that ends at or
+// before pos. A place that was read too long ago, or that belongs to a server which is not
+// recorded any more, is a lull.Error of kind Failed.
+func (r *Recorder) Reached(ctx context.Context, pos db.Position) (history.Seq, error) {
+	if pos.File == "" {
+		return 0, lull.Errorf(lull.Failed, "", "wait for the recorder: the place in the log has no file")
+	}
+	r.mu.Lock()
+	r.waiters++
+	server := r.trail.server
+	known := r.readPos.File != ""
+	defer func() {
+		r.mu.Lock()
+		r.waiters--
+		r.mu.Unlock()
+	}()
+	for {
+		if !known {
+			server, known = r.trail.server, r.readPos.File != ""
+		}
+		seq, done, err := r.reached(pos, server)
+		changed := r.changed
+		r.mu.Unlock()
+		if done || err != nil {
+			return seq, err
+		}
+		if err := await(ctx, changed); err != nil {
+			return 0, err
+		}
+		r.mu.Lock()
+	}
+}
+
+// reached looks whether pos is; mu is held.
+func (r *Recorder) reached(pos db.Position, server int) (seq history.Seq, done bool, err error) {
+	if r.trail.server != server {
+		return 0, false, lull.Errorf(lull.Failed, "begin again", "wait for the recorder to reach %s:%d: it follows another server or history now",
+			pos.File, pos.Offset)
+	}
+	if r.readPos.File == "" || compare(r.readPos, pos) < 0 {
+		return 0, false, nil
+	}
+	seq, ok := r.trail.find(pos)
+	if !ok {
+		return 0, false, lull.Errorf(lull.Failed, "begin again", "wait for the recorder to reach %s:%d: it was there too long ago", pos.File, pos.Offset)
+	}
+	if r.stored.seq < seq {
+		r.flushUpTo = max(r.flushUpTo, seq)
+		return 0, false, nil
+	}
+	_, ok = r.safe()
+	return seq, ok, nil
+}
+
+// await waits for a change, or for time to pass.
+func await(ctx context.Context, changed <-chan struct{}) error {
+	t := time.NewTimer(hurry)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-changed:
+	case <-t.C:
+	}
+	return nil
+}
+
+// notice is an OnLost that waits until snapshots begin late enough.
+type notice struct {
+	seq    history.Seq
+	tables []db.Name
+	reason string
+}
+
+// notice takes note of an event of the transaction seq, before it counts.
+func (r *Recorder) notice(seq history.Seq, e *history.Event) {
+	r.note(seq, e)
+	if e.Kind != history.Lost || r.o.OnLost == nil {
+		return
+	}
+	n := notice{seq: seq, reason: e.Reason}
+	if e.Table != (db.Name{}) {
+		n.tables = []db.Name{e.Table}
+	}
+	r.notices = append(r.notices, n)
+}
+
+// tellLost calls OnLost for what Safe is past.
+func (r *Recorder) tellLost() {
+	if len(r.notices) == 0 {
+		return
+	}
+	r.mu.Lock()
+	safe, ok := r.safe()
+	r.mu.Unlock()
+	for ok && len(r.notices) > 0 && r.notices[0].seq <= safe {
+		n := r.notices[0]
+		r.notices = r.notices[1:]
+		r.o.OnLost(n.tables, n.reason)
+	}
+}
+
+// Changed says that something happened to a table as a whole behind the transaction since, as
+// far as this Recorder saw it: rows that were read from the server before are no snapshot that
+// begins at since.
+func (r *Recorder) Changed(table db.Name, since history.Seq) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.events[table] > since || r.events[db.Name{}] > since
+}
+
+// note remembers an event for Changed.
+func (r *Recorder) note(seq history.Seq, e *history.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events[e.Table] = max(r.events[e.Table], seq)
+	if e.To != (db.Name{}) {
+		r.events[e.To] = max(r.events[e.To], seq)
+	}
+}
