@@ -17,15 +17,18 @@ type Info struct {
 	Modified time.Time
 }
 
-// Store keeps objects. Its methods may be called concurrently. Names are made of letters,
-// digits and -_.=%/ and have no empty, "." or ".." parts. An error that a later try may not
-// meet is a lull.Error of kind Unreachable.
+// Store keeps objects. Its methods may be called concurrently. Names are as CheckName wants
+// them. An error that a later try may not meet, as when the store does not answer or its disk
+// is full, is a lull.Error of kind Unreachable; a wrong key or a missing bucket is of kind
+// Usage.
 type Store interface {
 	// Put stores size bytes of r under a new name: all of them, durably, or nothing, even when
-	// it is killed. ErrExists says that the name is taken. r is read from its start.
+	// it is killed. ErrExists says that the name is taken. r is read from its start, maybe
+	// several times, and not any more once Put is back.
 	Put(ctx context.Context, name string, r io.ReadSeeker, size int64) error
-	// Open reads n bytes from offset off; n < 0 is to the end. ErrNotFound says that there is no
-	// such object.
+	// Open reads n bytes from offset off; n < 0 is to the end. What lies past the object's end
+	// is left out without an error. ErrNotFound says that there is no such object. The caller
+	// closes the reader.
 	Open(ctx context.Context, name string, off, n int64) (io.ReadCloser, error)
 	// List hands out all objects whose names begin with prefix, in the order of their names'
 	// bytes. The first error is the last element.
