@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"regexp"
-	"strconv"
 
 	"github.com/lull-ops/lull/db"
 )
@@ -14,7 +13,9 @@ import (
 const definitionTries = 5
 
 // Definition reads a table's shape, as Table does, and the CREATE TABLE that the server prints
-// for it, without the counter of its AUTO_INCREMENT. The two belong together.
+// for it, without the counter of its AUTO_INCREMENT. The two belong together. Triggers are in
+// neither, and keys do not have the hidden part of MariaDB's system versioning: they tell apart
+// the rows that a SELECT sees.
 func (c *Conn) Definition(ctx context.Context, name db.Name) (*db.Table, string, error) {
 	name, err := c.actualName(ctx, name)
 	if err != nil {
@@ -34,6 +35,7 @@ func (c *Conn) Definition(ctx context.Context, name db.Name) (*db.Table, string,
 			return nil, "", err
 		}
 		if again == create {
+			t.Triggers = nil
 			return t, create, nil
 		}
 		create = again
@@ -60,11 +62,16 @@ var counter = regexp.MustCompile(`(?m)^(\) ENGINE=\S+(?: [A-Z_]+=\S+)*?) AUTO_IN
 
 func withoutCounter(create string) string { return counter.ReplaceAllString(create, "$1") }
 
-// Identity names the server that a position belongs to: its UUID; MariaDB's has none and goes
-// by its server_id, which differs among the servers that replicate from each other.
-func (c *Conn) Identity() string {
+// Identity names the server that positions in its log belong to: its UUID; MariaDB has none and
+// goes by host name, port and server_id.
+func (c *Conn) Identity(ctx context.Context) (string, error) {
 	if c.ServerUUID != "" {
-		return c.ServerUUID
+		return c.ServerUUID, nil
 	}
-	return "server-id " + strconv.FormatUint(uint64(c.ServerID), 10)
+	var host string
+	var port int
+	if err := c.DB.QueryRowContext(ctx, "SELECT @@hostname, @@port").Scan(&host, &port); err != nil {
+		return "", c.failed(ctx, "read the server's name", err)
+	}
+	return fmt.Sprintf("%s:%d/%d", host, port, c.ServerID), nil
 }

@@ -20,6 +20,7 @@ const (
 	errTooManyConnections     = 1040
 	errSchemaDenied           = 1044
 	errAccessDenied           = 1045
+	errNoGrant                = 1141
 	errTableAccessDenied      = 1142
 	errUnknownSchema          = 1049
 	errSyntax                 = 1064
@@ -28,6 +29,9 @@ const (
 	errUnknownTable           = 1146
 	errTooManyUserConnections = 1203
 	errSpecificAccessDenied   = 1227
+	errNoRoutine              = 1305
+	errNoTrigger              = 1360
+	errNoEvent                = 1539
 	errBinlogDump             = 1236
 	errNoBinlog               = 1381
 	errAccessDeniedNoPassword = 1698

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql/sqltext"
@@ -14,11 +15,37 @@ type rows struct {
 	rs    *sql.Rows
 	table *db.Table
 	cols  []int
-	raw   []sql.RawBytes
+	raw   [][]byte
+	same  []bool // the server's text is the canonical value
 	dest  []any
 	ends  []int
 	buf   []byte
 	row   db.Row // as long as the table is wide; other columns are Absent
+}
+
+func newRows(t *db.Table, cols []int) *rows {
+	r := &rows{
+		table: t, cols: cols, raw: make([][]byte, len(cols)), same: make([]bool, len(cols)), dest: make([]any, len(cols)),
+		ends: make([]int, len(cols)), row: make(db.Row, len(t.Columns)),
+	}
+	for n, i := range cols {
+		r.dest[n] = (*sql.RawBytes)(&r.raw[n])
+		r.same[n] = verbatim(t.Columns[i].DataType)
+	}
+	for i := range r.row {
+		r.row[i].State = db.Absent
+	}
+	return r
+}
+
+// verbatim says that sqltext.Canonical leaves the text of a type as it is.
+func verbatim(dataType string) bool {
+	switch dataType {
+	case "char", "varchar", "tinytext", "text", "mediumtext", "longtext", "varbinary", "tinyblob", "blob", "mediumblob", "longblob",
+		"date", "time", "datetime", "timestamp", "json":
+		return true
+	}
+	return false
 }
 
 func query(ctx context.Context, q Querier, t *db.Table, cols []int, stmt []byte) (*rows, error) {
@@ -26,17 +53,8 @@ func query(ctx context.Context, q Querier, t *db.Table, cols []int, stmt []byte)
 	if err != nil {
 		return nil, fmt.Errorf("read table %s: %w", t.Name, err)
 	}
-	r := &rows{
-		rs: rs, table: t, cols: cols,
-		raw: make([]sql.RawBytes, len(cols)), dest: make([]any, len(cols)), ends: make([]int, len(cols)),
-		row: make(db.Row, len(t.Columns)),
-	}
-	for i := range r.raw {
-		r.dest[i] = &r.raw[i]
-	}
-	for i := range r.row {
-		r.row[i].State = db.Absent
-	}
+	r := newRows(t, cols)
+	r.rs = rs
 	return r, nil
 }
 
@@ -61,14 +79,19 @@ func (r *rows) each(fn func(db.Row) error) (err error) {
 	return nil
 }
 
-func (r *rows) scan() (err error) {
+func (r *rows) scan() error {
 	if err := r.rs.Scan(r.dest...); err != nil {
 		return err
 	}
+	return r.convert(r.raw)
+}
+
+// convert makes r.row of the text of its values, nil for NULL.
+func (r *rows) convert(raw [][]byte) (err error) {
 	r.buf = r.buf[:0]
 	for n, i := range r.cols {
-		if r.raw[n] != nil {
-			if r.buf, err = sqltext.Canonical(r.buf, &r.table.Columns[i], r.raw[n]); err != nil {
+		if raw[n] != nil && !r.same[n] {
+			if r.buf, err = sqltext.Canonical(r.buf, &r.table.Columns[i], raw[n]); err != nil {
 				return err
 			}
 		}
@@ -76,9 +99,14 @@ func (r *rows) scan() (err error) {
 	}
 	start := 0 // only now the buffer has stopped moving
 	for n, i := range r.cols {
-		r.row[i] = db.Value{}
-		if r.raw[n] != nil {
-			r.row[i] = db.Value{State: db.Set, Data: r.buf[start:r.ends[n]:r.ends[n]]}
+		v := &r.row[i]
+		switch {
+		case raw[n] == nil:
+			v.State, v.Data = db.Null, nil
+		case r.same[n]:
+			v.State, v.Data = db.Set, slices.Clip(raw[n])
+		default:
+			v.State, v.Data = db.Set, r.buf[start:r.ends[n]:r.ends[n]]
 		}
 		start = r.ends[n]
 	}

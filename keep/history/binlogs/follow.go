@@ -150,8 +150,9 @@ func (f *Feed) release() {
 
 // watchedReader is a log that is waited for.
 type watchedReader struct {
-	f *Feed
-	r io.Reader
+	f   *Feed
+	r   io.Reader
+	err error // what reading ended with, but for the log's end
 }
 
 func (w *watchedReader) Read(p []byte) (n int, err error) {
@@ -159,6 +160,9 @@ func (w *watchedReader) Read(p []byte) (n int, err error) {
 		n, err = w.r.Read(p)
 		return err
 	})
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
 	return n, err
 }
 
@@ -231,7 +235,7 @@ func (f *Feed) follow() error {
 		if err != nil {
 			return f.failed(err)
 		}
-		if err := f.log(file, start, &watchedReader{f, r}); err != nil {
+		if err := f.log(file, start, &watchedReader{f: f, r: r}); err != nil {
 			return f.failed(err)
 		}
 	}
@@ -250,7 +254,7 @@ func (f *Feed) failed(err error) error {
 }
 
 // log reads one file of the stream.
-func (f *Feed) log(file string, start int64, r io.Reader) error {
+func (f *Feed) log(file string, start int64, r *watchedReader) error {
 	if file != f.pos.File {
 		f.pos.File, f.pos.Offset = file, 0
 	}
@@ -261,10 +265,12 @@ func (f *Feed) log(file string, start int64, r io.Reader) error {
 	f.s.tx.reset()
 	for {
 		ev, err := f.p.Next()
-		if errors.Is(err, io.EOF) {
+		switch {
+		case err != nil && r.err != nil: // the parser takes a lost connection for a log cut short
+			return r.err
+		case errors.Is(err, io.EOF):
 			return f.torn()
-		}
-		if err == nil {
+		case err == nil:
 			err = f.event(ev)
 		}
 		if err != nil {

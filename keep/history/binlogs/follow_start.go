@@ -20,9 +20,16 @@ var (
 	// ErrPurged says that the server has deleted logs that were not read yet.
 	ErrPurged = errors.New("the logs from there on are purged")
 	// ErrLost says that the server's history is another one: it lacks transactions that were
-	// read before, or has others in their place.
-	ErrLost = errors.New("the server has another history")
+	// read before, or has others in their place. It is an ErrPurged, too: what is to be done, to
+	// begin anew, is the same.
+	ErrLost error = otherHistory{}
 )
+
+type otherHistory struct{}
+
+func (otherHistory) Error() string { return "the server has another history" }
+
+func (otherHistory) Is(target error) bool { return target == ErrPurged }
 
 func purged(what string, args ...any) error {
 	return lull.Errorf(lull.Failed, "begin anew at the server's current position; what lies between is a gap", "%s: %w", fmt.Sprintf(what, args...), ErrPurged)
@@ -53,7 +60,11 @@ func (f *Feed) locate(ctx context.Context) error {
 	if f.opt.From.File == "" && f.opt.From.GTID == "" {
 		return nil
 	}
-	if from.File == "" || f.opt.Server != "" && f.opt.Server != f.conn.Identity() {
+	server, err := f.conn.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	if from.File == "" || f.opt.Server != "" && f.opt.Server != server {
 		return f.failover(ctx, now)
 	}
 	files, err := f.conn.Binlogs(ctx)

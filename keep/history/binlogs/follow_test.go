@@ -314,7 +314,11 @@ func TestFollowRandom(t *testing.T) {
 			if round%4 == 3 { // go on in another feed
 				known := f.Known()
 				f.Close()
-				f = l.follow(c, binlogs.FollowOptions{From: m.pos, Server: c.Identity(), Known: known})
+				server, err := c.Identity(l.Context())
+				if err != nil {
+					l.Fatal(err)
+				}
+				f = l.follow(c, binlogs.FollowOptions{From: m.pos, Server: server, Known: known})
 			}
 		}
 		if compared < 10 {
