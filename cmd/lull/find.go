@@ -109,6 +109,11 @@ func (f *findFlags) run(ctx context.Context, a *runner) error {
 		}
 		return cmp.Or(a.printVersions(f, versions, gaps), f.gapsError(gaps, int64(len(versions))))
 	}
+	begin := f.reach(ctx, d, w)
+	if past, since := f.recorded(ctx, a, begin); past != nil {
+		want.Recorded = past
+		begin = since
+	}
 	found, err := d.Find(ctx, want)
 	ended()
 	if err != nil {
@@ -119,7 +124,6 @@ func (f *findFlags) run(ctx context.Context, a *runner) error {
 		return gaps
 	}
 	f.remember(a, found)
-	begin := f.reach(ctx, d, w)
 	if a.json {
 		return cmp.Or(a.emit(findDocument(found, a.undone(), begin)), gaps)
 	}

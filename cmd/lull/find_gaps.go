@@ -38,3 +38,26 @@ func (f *findFlags) gapsError(gaps []history.Gap, read int64) error {
 	}
 	return lull.Errorf(lull.Partly, hint, "part of the logs could not be read, %s: %s", g.File, g.Reason)
 }
+
+// recorded is the repository that holds what is older than the server's logs, nil when there
+// is none, or when the logs reach far enough; since is where the repository begins, when that
+// is after what was asked for.
+func (f *findFlags) recorded(ctx context.Context, a *runner, begin time.Time) (past app.Recorded, since time.Time) {
+	if begin.IsZero() || len(f.binlogs) > 0 {
+		return nil, begin
+	}
+	table := ""
+	if len(f.tables) > 0 {
+		table = f.tables[0]
+	}
+	site := f.site(ctx, a, table)
+	if site == nil {
+		return nil, begin
+	}
+	past, since, err := site.Recorded(ctx, begin)
+	if err != nil {
+		a.say("note: the repository was not read: %s", oneLine(err.Error()))
+		return nil, begin
+	}
+	return past, since
+}

@@ -21,17 +21,22 @@ import (
 const (
 	everyDay = "every day"
 	repair   = "repair"
+	operate  = "operate"
 	setUp    = "set up"
 )
 
 // commands is the list of all commands: one line, one file.
 func (a *runner) commands() []*cobra.Command {
 	return []*cobra.Command{
+		newTonightCmd(a),
 		newFindCmd(a),
 		newUndoCmd(a),
+		newRestoreCmd(a),
 		newApplyCmd(a),
 		newPlansCmd(a),
 		newShowCmd(a),
+		newBackupCmd(a),
+		newServeCmd(a),
 		newCheckCmd(a),
 		newVersionCmd(a),
 	}
@@ -65,9 +70,11 @@ func (a *runner) execute(ctx context.Context, args []string) (err error) {
 func newRoot(a *runner) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "lull",
-		Short: "Find and undo accidents in MySQL and MariaDB",
+		Short: "Find and undo accidents in MySQL and MariaDB, and keep every table's past",
 		Long: `Lull finds accidents such as "delete from billing;" in the logs that a MySQL or
-MariaDB server writes anyway, and puts exactly those rows back.`,
+MariaDB server writes anyway, and puts exactly those rows back. It keeps every
+change in your own bucket, brings any table back as it was at any moment, and
+rehearses that.`,
 		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
@@ -83,7 +90,7 @@ MariaDB server writes anyway, and puts exactly those rows back.`,
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print the result only, no progress or remarks")
 	flags.BoolVar(&a.noInput, "no-input", false, "never ask; what needs an answer fails instead")
 	flags.StringVar(&a.data, "data", "", "keep plans and receipts in `DIR` (default $LULL_DATA, else as the system does it: ~/.local/state/lull)")
-	for _, g := range []string{everyDay, repair, setUp} {
+	for _, g := range []string{everyDay, repair, operate, setUp} {
 		root.AddGroup(&cobra.Group{ID: g, Title: strings.ToUpper(g[:1]) + g[1:] + ":"})
 	}
 	root.AddCommand(a.commands()...)

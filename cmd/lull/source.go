@@ -6,6 +6,7 @@ import (
 
 	"github.com/lull-ops/lull/db/mysql"
 	"github.com/lull-ops/lull/internal/app"
+	"github.com/lull-ops/lull/internal/app/backup"
 	"github.com/lull-ops/lull/internal/term"
 	"github.com/spf13/cobra"
 )
@@ -16,12 +17,14 @@ type sourceFlags struct {
 	binlogs      []string
 	schema       string
 	passwordFile string
+	config       string // lull.yaml, which names the database when nothing else does
 }
 
 func (f *sourceFlags) add(cmd *cobra.Command) {
 	f.addDB(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.binlogs, "binlog", nil, "read this binlog `FILE`, or all in this folder; may be repeated; needs no server")
+	flags.StringVar(&f.config, "config", "", "read `FILE` for the database and its repository (default $LULL_CONFIG, else lull.yaml)")
 	flags.StringVar(&f.schema, "schema", "", "take column names and types from the CREATE TABLE statements in `FILE`, where the log has none")
 }
 
@@ -41,9 +44,30 @@ func (f *sourceFlags) url(a *runner) string {
 }
 
 func (f *sourceFlags) source(ctx context.Context, a *runner) *app.Source {
-	return &app.Source{
-		DSN: f.url(a), PasswordFile: f.passwordFile, Binlogs: f.binlogs, Schema: f.schema, Env: a.dbEnv(ctx),
+	url, passwordFile := f.url(a), f.passwordFile
+	if site := f.site(ctx, a, ""); url == "" && len(f.binlogs) == 0 && site != nil {
+		url, passwordFile = site.DSN()
 	}
+	return &app.Source{
+		DSN: url, PasswordFile: passwordFile, Binlogs: f.binlogs, Schema: f.schema, Env: a.dbEnv(ctx),
+	}
+}
+
+// site is the recorded database that lull.yaml names for a table, nil when there is none or
+// when it is not clear which.
+func (f *sourceFlags) site(ctx context.Context, a *runner, table string) *backup.Site {
+	where, err := (&siteFlags{config: f.config}).where(ctx, a)
+	if err != nil {
+		return nil
+	}
+	site, err := backup.Peek(where, table)
+	if err != nil {
+		if f.config != "" {
+			a.say("note: %s", oneLine(err.Error()))
+		}
+		return nil
+	}
+	return site
 }
 
 // dbEnv is what a DSN is completed from.
@@ -72,6 +96,9 @@ func (f *sourceFlags) again() string {
 // againDB is the part of again that a command needs which only speaks to the server.
 func (f *sourceFlags) againDB() string {
 	out := ""
+	if f.config != "" {
+		out += " --config " + shellWord(f.config)
+	}
 	if f.db != "" {
 		out += " --db " + shellWord(secretInURL.ReplaceAllString(f.db, "$1@"))
 	}

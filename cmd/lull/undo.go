@@ -11,6 +11,7 @@ import (
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/act"
 	"github.com/lull-ops/lull/act/undo"
+	"github.com/lull-ops/lull/db/mysql"
 	"github.com/lull-ops/lull/internal/app"
 	"github.com/lull-ops/lull/internal/fsx"
 	"github.com/spf13/cobra"
@@ -117,9 +118,37 @@ func (f *undoFlags) run(ctx context.Context, a *runner, args []string) error {
 	})
 	ended()
 	if err != nil {
+		if kept, conn := f.recorded(ctx, a, store, args); kept != nil {
+			defer closeQuietly(conn)
+			return f.finish(ctx, a, store, kept, &app.Database{Conn: conn})
+		}
 		return err
 	}
 	return f.finish(ctx, a, store, plan, d)
+}
+
+// recorded plans from the repository what the server's own logs do not hold; nil when there is
+// none, or when it does not hold it either.
+func (f *undoFlags) recorded(ctx context.Context, a *runner, store *act.Store, args []string) (*act.Plan, *mysql.Conn) {
+	if len(args) != 1 || !strings.HasPrefix(args[0], "f-") || len(f.binlogs) > 0 || f.into != "" {
+		return nil, nil
+	}
+	site := f.site(ctx, a, "")
+	if site == nil {
+		return nil, nil
+	}
+	scratch, done, err := a.scratch()
+	if err != nil {
+		return nil, nil
+	}
+	defer done()
+	plan, conn, err := site.Undo(ctx, args[0], f.request(), store, scratch)
+	if err != nil {
+		a.say("note: not from the repository either: %s", oneLine(err.Error()))
+		return nil, nil
+	}
+	a.say("note: from %s, as the server's own logs do not hold it", site)
+	return plan, conn
 }
 
 // check refuses what cannot be meant.

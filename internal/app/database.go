@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 
@@ -120,19 +119,6 @@ func (d *Database) defaultSchema() string {
 		return ""
 	}
 	return d.Conn.Schema
-}
-
-// Identity names the server so that a plan is not applied to another one.
-func Identity(ctx context.Context, c *mysql.Conn) (string, error) {
-	if c.ServerUUID != "" {
-		return c.ServerUUID, nil
-	}
-	var host string
-	var port int
-	if err := c.DB.QueryRowContext(ctx, "SELECT @@hostname, @@port").Scan(&host, &port); err != nil {
-		return "", fmt.Errorf("ask the server for its name: %w", err)
-	}
-	return fmt.Sprintf("%s:%d/%d", host, port, c.ServerID), nil
 }
 
 // parseName reads "schema.table", or "table" in the default schema.

@@ -98,7 +98,7 @@ func (d *Database) recorded(ctx context.Context, past Recorded, q binlogs.Query)
 	if err != nil {
 		return nil, err
 	}
-	if here, err := Identity(ctx, d.Conn); err != nil || here != server {
+	if here, err := d.Conn.Identity(ctx); err != nil || here != server {
 		return r, err // the repository is of another server: its logs do not go on here
 	}
 	q.Window.Since = history.Bound{File: pos.File, Pos: pos.Offset}

@@ -39,7 +39,7 @@ func MergePlan(ctx context.Context, c *mysql.Conn, m Merge, store *act.Store) (*
 
 // PlanChanges makes a plan for a live database of what feed hands to it.
 func PlanChanges(ctx context.Context, c *mysql.Conn, req undo.Request, store *act.Store, feed func(*undo.Build) error) (*act.Plan, error) {
-	server, err := Identity(ctx, c)
+	server, err := c.Identity(ctx)
 	if err != nil {
 		return nil, err
 	}

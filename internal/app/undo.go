@@ -38,7 +38,7 @@ func (d *Database) Plan(ctx context.Context, u Undo) (*act.Plan, error) {
 	if d.Conn != nil {
 		target = newTarget(d.Conn)
 		u.Request.Target = d.Conn.DSN.String()
-		if u.Request.Server, err = Identity(ctx, d.Conn); err != nil {
+		if u.Request.Server, err = d.Conn.Identity(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -88,7 +88,7 @@ func TakeBack(ctx context.Context, c *mysql.Conn, done *act.Stored, req undo.Req
 	if done.State() == act.Planned {
 		return nil, lull.Errorf(lull.Usage, "there is nothing to take back", "plan %s was never applied", done.ID)
 	}
-	server, err := Identity(ctx, c)
+	server, err := c.Identity(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func takeBack(ctx context.Context, target undo.Target, b *undo.Build, done *act.
 
 // Apply carries out a stored plan on the server it was made for.
 func Apply(ctx context.Context, c *mysql.Conn, plan *act.Stored, opt undo.ApplyOptions) (*act.Receipt, error) {
-	server, err := Identity(ctx, c)
+	server, err := c.Identity(ctx)
 	if err != nil {
 		return nil, err
 	}
