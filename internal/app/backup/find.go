@@ -34,7 +34,14 @@ func (s *Site) Recorded(ctx context.Context, logs time.Time) (past app.Recorded,
 // End is where the recorded past ends, and on which server.
 func (r Recorded) End(ctx context.Context) (db.Position, string, error) {
 	end, err := r.site.Repo.End(ctx)
-	return end.Pos, end.Server, err
+	if err != nil {
+		return end.Pos, "", err
+	}
+	// An idle recorder has read further than what it has stored.
+	if st, err := r.site.status(); err == nil && st.Seq == end.Seq && before(end.Pos, st.Pos) {
+		end.Pos = st.Pos
+	}
+	return end.Pos, end.Server, nil
 }
 
 // Past collects what a scan of the server's own logs would have found.

@@ -142,8 +142,11 @@ func (s *Site) spans(ctx context.Context, name db.Name, end history.Seq, until t
 		return nil, err
 	}
 	var out []Span
-	for _, f := range found {
+	for i, f := range found {
 		sp := Span{Gap: f.Gap, From: f.FromAt, To: until}
+		if i == 0 {
+			sp.Gap = "" // nothing was recorded before: that is where it begins, and no gap
+		}
 		if sp.From.IsZero() {
 			sp.From = s.timeOf(ctx, f.From)
 		}
@@ -154,6 +157,10 @@ func (s *Site) spans(ctx context.Context, name db.Name, end history.Seq, until t
 			if sp.To = f.ToAt; sp.To.IsZero() {
 				sp.To = s.timeOf(ctx, f.To)
 			}
+		}
+		if n := len(out); n > 0 && f.Gap == "" { // goes right on: it was emptied, or made anew
+			out[n-1].To = sp.To
+			continue
 		}
 		out = append(out, sp)
 	}

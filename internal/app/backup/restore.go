@@ -320,9 +320,13 @@ func (t *Table) Merge(ctx context.Context, s *Site, store *act.Store, on undo.On
 	if err != nil {
 		return nil, nil, err
 	}
+	source := t.asked
+	if !strings.HasPrefix(source, "f-") {
+		source = fmt.Sprintf("what %s lost since %s", t.Name, t.asked)
+	}
 	plan, err := app.MergePlan(ctx, conn, app.Merge{
 		Then: t.fold.Definition.Table, Name: t.Name, Rows: t.fold.Rows(ctx), At: t.cut.At, On: on, Progress: progress,
-		Source: fmt.Sprintf("%s as before %s", t.Name, t.asked), Warnings: t.Warnings(), Exact: t.Exact(),
+		Source: source, Warnings: t.Warnings(), Exact: t.Exact(),
 	}, store)
 	return plan, conn, err
 }
