@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,22 +104,20 @@ func (r *Repo) chainTo(ctx context.Context, upto history.Seq) (*chain, error) {
 // possible, and as few of them as possible; then again behind a gap.
 func link(all []Log, damaged map[string]string) *chain {
 	c := &chain{}
-	byFirst := map[uint64][]Log{}
 	var sound []Log
 	for _, l := range all {
 		c.highest = max(c.highest, l.LastOrdinal)
 		if _, bad := damaged[l.Name]; !bad {
 			sound = append(sound, l)
-			byFirst[l.FirstOrdinal] = append(byFirst[l.FirstOrdinal], l)
 		}
 	}
 	slices.SortFunc(sound, func(a, b Log) int {
 		if a.FirstOrdinal != b.FirstOrdinal {
-			return cmpUint(a.FirstOrdinal, b.FirstOrdinal)
+			return cmp.Compare(a.FirstOrdinal, b.FirstOrdinal)
 		}
-		return cmpUint(b.LastOrdinal, a.LastOrdinal)
+		return cmp.Compare(b.LastOrdinal, a.LastOrdinal)
 	})
-	best := ways(sound, byFirst)
+	best := ways(sound)
 	next := uint64(0)
 	for _, l := range sound {
 		if l.FirstOrdinal < next {
@@ -140,7 +139,7 @@ type way struct {
 	packs int
 }
 
-func ways(sound []Log, byFirst map[uint64][]Log) map[uint64]way {
+func ways(sound []Log) map[uint64]way {
 	best := map[uint64]way{}
 	for _, l := range slices.Backward(sound) {
 		p := way{log: l, reach: l.LastOrdinal, packs: 1}
@@ -175,7 +174,7 @@ func (c *chain) sort(all []Log) {
 
 // covers says that the chain has all ordinals of l.
 func (c *chain) covers(l Log) bool {
-	i, _ := slices.BinarySearchFunc(c.logs, l.FirstOrdinal, func(have Log, n uint64) int { return cmpUint(have.LastOrdinal, n) })
+	i, _ := slices.BinarySearchFunc(c.logs, l.FirstOrdinal, func(have Log, n uint64) int { return cmp.Compare(have.LastOrdinal, n) })
 	next := l.FirstOrdinal
 	for ; i < len(c.logs) && c.logs[i].FirstOrdinal <= next; i++ {
 		if next = c.logs[i].LastOrdinal + 1; next > l.LastOrdinal {
@@ -183,16 +182,6 @@ func (c *chain) covers(l Log) bool {
 		}
 	}
 	return false
-}
-
-func cmpUint(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // hole says what is missing between two neighbours of the chain, nil when nothing is. A pack

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -24,6 +25,18 @@ const (
 )
 
 const checkSize = len(checkStart) + 2*sha256.Size + len(checkEnd)
+
+// sealDocument writes a JSON object with a checksum in it.
+func sealDocument(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("write document: %w", err)
+	}
+	if len(text) < 3 || text[0] != '{' {
+		return nil, errors.New("write document: it is no object, or an empty one")
+	}
+	return appendCheck(text), nil
+}
 
 func appendCheck(object []byte) []byte {
 	sum := sha256.Sum256(object)

@@ -20,13 +20,13 @@ type Drill struct {
 	JSON json.RawMessage
 }
 
-// PutDrill stores the evidence of a drill: any value as JSON, in clear. name is of letters,
-// digits and _.=-.
+// PutDrill stores the evidence of a drill: a value that is an object in JSON, in clear. name is
+// of letters, digits and _.=-.
 func (r *Repo) PutDrill(ctx context.Context, evidence any, name string, at time.Time) error {
 	if !drillWord(name) {
 		return fmt.Errorf("keep evidence of drill %q: that is no name for one", name)
 	}
-	text, err := json.Marshal(evidence)
+	text, err := sealDocument(evidence)
 	if err == nil {
 		err = r.put(ctx, r.name(drillDir+stamp(at)+"-"+name+jsonSuffix), bytes.NewReader(text), int64(len(text)))
 	}
@@ -36,7 +36,7 @@ func (r *Repo) PutDrill(ctx context.Context, evidence any, name string, at time.
 	return nil
 }
 
-// Drills are the evidence of drills, newest first. What is no JSON is left out.
+// Drills are the evidence of drills, newest first. What is damaged is left out.
 func (r *Repo) Drills(ctx context.Context) ([]Drill, error) {
 	var out []Drill
 	for info, err := range r.store.List(ctx, r.name(drillDir)) {
@@ -57,7 +57,7 @@ func (r *Repo) Drills(ctx context.Context) ([]Drill, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read drills of %s: %w", r, err)
 	}
-	return slices.DeleteFunc(out, func(d Drill) bool { return !json.Valid(d.JSON) }), nil
+	return slices.DeleteFunc(out, func(d Drill) bool { return openDocument(d.JSON, new(json.RawMessage)) != nil }), nil
 }
 
 func parseDrillName(rest string) (Drill, bool) {

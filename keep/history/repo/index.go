@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/internal/fsx"
 	"github.com/lull-ops/lull/keep/history"
 	"github.com/lull-ops/lull/keep/history/pack"
@@ -28,6 +29,8 @@ const (
 type summary struct {
 	pack.Index
 	events, definitions bool // there are members of these kinds
+	// tables is where the changes of each begin.
+	tables map[db.Name]history.Seq
 }
 
 // opened is a pack that can be read.
@@ -122,11 +125,15 @@ func (r *Repo) summary(ctx context.Context, l Log) (*summary, error) {
 }
 
 func summarize(ix *pack.Index) *summary {
-	s := &summary{Index: *ix}
+	s := &summary{Index: *ix, tables: map[db.Name]history.Seq{}}
 	s.Members = nil
 	for i := range ix.Members {
-		s.events = s.events || ix.Members[i].Kind == pack.Events
-		s.definitions = s.definitions || ix.Members[i].Kind == pack.Definitions
+		m := &ix.Members[i]
+		s.events = s.events || m.Kind == pack.Events
+		s.definitions = s.definitions || m.Kind == pack.Definitions
+		if first, ok := s.tables[m.Table]; m.Kind == pack.Changes && (!ok || m.First < first) {
+			s.tables[m.Table] = m.First
+		}
 	}
 	return s
 }

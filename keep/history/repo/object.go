@@ -121,7 +121,6 @@ type seeker struct {
 	size  int64
 	at    int64
 	in    io.ReadCloser
-	read  func(int)
 }
 
 func (s *seeker) Seek(offset int64, whence int) (int64, error) {
@@ -153,9 +152,6 @@ func (s *seeker) Read(p []byte) (int, error) {
 	}
 	n, err := s.in.Read(p)
 	s.at += int64(n)
-	if s.read != nil {
-		s.read(n)
-	}
 	return n, err
 }
 

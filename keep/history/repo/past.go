@@ -209,11 +209,11 @@ func (r *Repo) findDefinition(ctx context.Context, c *chain, id string) error {
 		if err != nil {
 			return err
 		}
-		for i := len(some) - 1; i >= 0; i-- {
+		for i, l := range slices.Backward(some) {
 			if !ends[i].definitions {
 				continue
 			}
-			if found, err := r.definitionOfLog(ctx, some[i], id); found || err != nil {
+			if found, err := r.definitionOfLog(ctx, l, id); found || err != nil {
 				return err
 			}
 		}

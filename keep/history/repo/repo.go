@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -204,13 +203,4 @@ func parseHeader(text []byte) (*Header, error) {
 		return nil, fmt.Errorf("read %s: %w", headerName, &pack.CorruptError{Where: headerName, Reason: "it has no version or no id"})
 	}
 	return &h, nil
-}
-
-// sealDocument writes a JSON object with a checksum in it.
-func sealDocument(v any) ([]byte, error) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("write document: %w", err)
-	}
-	return appendCheck(text), nil
 }
