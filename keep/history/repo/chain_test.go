@@ -16,7 +16,7 @@ func TestLink(t *testing.T) {
 		t.Helper()
 		var all []Log
 		damaged := map[string]string{}
-		for _, word := range strings.FieldsSeq(listed) {
+		for word := range strings.FieldsSeq(listed) {
 			word, bad := strings.CutSuffix(word, "!")
 			var l Log
 			if _, err := fmt.Sscanf(word, "%d-%d", &l.FirstOrdinal, &l.LastOrdinal); err != nil {
