@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/internal/term"
 )
 
@@ -44,6 +45,7 @@ func Now(ctx context.Context, w Where, opt NowOptions) (*NowDone, error) {
 	out := &NowDone{Database: k.site.Name}
 	g, run := errgroup.WithContext(ctx)
 	g.Go(func() error { return k.recorder.Run(run) })
+	g.Go(func() error { return k.impatient(run) })
 	g.Go(func() error {
 		if err := k.now(run, opt, out); err != nil {
 			return err
@@ -98,6 +100,40 @@ func (k *keeper) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = k.recorder.Reached(ctx, pos)
-	return err
+	tick := time.NewTicker(catchUpEvery)
+	defer tick.Stop()
+	for {
+		st := k.recorder.Status()
+		if st.Pos.File != "" && !before(st.Pos, pos) && st.Stored == st.Seq {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+const (
+	catchUpEvery = 50 * time.Millisecond
+	// patience is how long a system may not answer before a run that somebody waits for gives up.
+	patience = 30 * time.Second
+)
+
+// impatient ends a run that waits for a system which does not answer.
+func (k *keeper) impatient(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		st := k.recorder.Status()
+		if what, since := trouble(&st); what != "" && k.site.where.Clock().Sub(since) > patience {
+			return lull.Errorf(lull.Unreachable, "lull check; run it again, it goes on where it was", "%s", what)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }
