@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/lull-ops/lull/db"
@@ -39,8 +40,11 @@ func (e *endless) Changes(_ context.Context, _ []db.Name, _, _ history.Seq, fn f
 }
 
 func BenchmarkRows(b *testing.B) {
-	t := &db.Table{Columns: []db.Column{{Name: "id", DataType: "int"}, {Name: "a", DataType: "int"}, {Name: "b", DataType: "varchar"}, {Name: "c", DataType: "datetime"}, {Name: "d", DataType: "bigint"}},
-		Keys: []db.Key{{Columns: []int{0}, Primary: true}}}
+	t := &db.Table{Keys: []db.Key{{Columns: []int{0}, Primary: true}}}
+	for _, c := range []string{"id int", "a int", "b varchar", "c datetime", "d bigint"} {
+		n, kind, _ := strings.Cut(c, " ")
+		t.Columns = append(t.Columns, db.Column{Name: n, DataType: kind})
+	}
 	p := &endless{&memory{defs: map[string]*history.Definition{"d": {ID: "d", Table: t}}}, 1_000_000}
 	p.snaps = []history.Snapshot{{ID: "1", Table: name("bills"), Definition: "d", Sorted: true}}
 	for b.Loop() {

@@ -51,7 +51,7 @@ func compare(t *testing.T, w *world, sum *tally) {
 
 func one(t *testing.T, w *world, n db.Name, cut history.Seq, sum *tally) {
 	t.Helper()
-	tab, err := Find(t.Context(), w.memory, n, cut, Options{Dir: t.TempDir()})
+	tab, err := Find(t.Context(), w.memory, n, cut, Options{Dir: t.TempDir(), Memory: w.rnd.IntN(2)})
 	if err != nil {
 		var nr *NotRestorableError
 		if !errors.As(err, &nr) && lull.KindOf(err) != lull.Usage {
@@ -111,6 +111,9 @@ func TestTruth(t *testing.T) {
 				}
 			}
 			t.Logf("%+v", sum)
+			if doubtful := sum.inexact + sum.none + sum.partial; doubtful*10 > sum.exact {
+				t.Errorf("%d of the folds are not exact, and only %d are", doubtful, sum.exact)
+			}
 		})
 	}
 }
