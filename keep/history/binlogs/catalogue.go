@@ -3,10 +3,11 @@ package binlogs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
@@ -85,6 +86,9 @@ func (c *catalogue) inSchema(schema string) []db.Name {
 	return out
 }
 
+// parallelAsks is how many definitions are read at once; the pool has connections for more.
+const parallelAsks = 4
+
 // preload reads the definitions of all wanted tables when the feed begins at the server's
 // position and knows none.
 func (c *catalogue) preload(ctx context.Context, opt FollowOptions) error {
@@ -95,15 +99,25 @@ func (c *catalogue) preload(ctx context.Context, opt FollowOptions) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range names {
-		if !opt.Want(n) {
-			continue
-		}
-		t := &tracked{}
-		if t.def, t.until, err = c.ask(ctx, n); err != nil {
+	names = slices.DeleteFunc(names, func(n db.Name) bool { return !opt.Want(n) })
+	found := make([]*tracked, len(names))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallelAsks)
+	for i, n := range names {
+		g.Go(func() (err error) {
+			t := &tracked{}
+			t.def, t.until, err = c.ask(ctx, n)
+			found[i] = t
 			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, t := range found {
+		if t.def != nil { // else it was dropped meanwhile
+			c.put(names[i], t)
 		}
-		c.put(n, t)
 	}
 	c.whole = true
 	return nil
@@ -369,10 +383,30 @@ func derive(n db.Name, script []string) *db.Table {
 	return nil
 }
 
-// quoted is a table's name in a statement.
-func quoted(n db.Name) string {
-	q := func(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
-	return fmt.Sprintf("%s.%s", q(n.Schema), q(n.Table))
+// renaming is a statement of a script that gives a table another name.
+func renaming(from, to db.Name) string {
+	return "RENAME TABLE " + quoted(from.Table) + " TO " + quoted(to.Table)
+}
+
+func quoted(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
+
+// unqualified is a statement without the schemas in front of its tables' names. Scripts are run
+// in any schema, and must not touch a table of the same name elsewhere.
+func unqualified(sql string, names ...db.Name) string {
+	toks := ddl.Tokenize(sql)
+	var out strings.Builder
+	at := 0
+	for i := 0; i+2 < len(toks); i++ {
+		dotted := toks[i+1].Kind == ddl.Op && toks[i+1].Text == "." && (i == 0 || toks[i-1].Text != ".")
+		isName := toks[i].Kind == ddl.Word || toks[i].Kind == ddl.Ident
+		if !dotted || !isName || !slices.ContainsFunc(names, func(n db.Name) bool { return strings.EqualFold(n.Schema, toks[i].Text) }) {
+			continue
+		}
+		out.WriteString(sql[at:toks[i].Pos])
+		at = toks[i+2].Pos
+	}
+	out.WriteString(sql[at:])
+	return out.String()
 }
 
 // childrenOf are the tables that refer to a parent.

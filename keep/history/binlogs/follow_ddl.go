@@ -133,7 +133,7 @@ func (d *definer) create(n db.Name) error {
 	}
 	d.redefined()
 	var derived *db.Table
-	script := []string{strings.TrimSuffix(strings.TrimSpace(d.sql), " START TRANSACTION")}
+	script := []string{unqualified(strings.TrimSuffix(strings.TrimSpace(d.sql), " START TRANSACTION"), n)}
 	switch {
 	case d.st.Like.Table != "":
 		var err error
@@ -173,7 +173,11 @@ func (d *definer) model(n db.Name) (*db.Table, []string, error) {
 	}
 	t := *def.Table
 	t.Name, t.Parents = n, nil // foreign keys are not copied
-	script := slices.Concat(def.Script, []string{"RENAME TABLE " + quoted(def.Table.Name) + " TO " + quoted(n)})
+	script := slices.Clone(def.Script)
+	for _, k := range def.Table.Parents {
+		script = append(script, "ALTER TABLE "+quoted(def.Table.Table)+" DROP FOREIGN KEY "+quoted(k.Name))
+	}
+	script = append(script, renaming(def.Table.Name, n))
 	return &t, script, nil
 }
 
@@ -228,7 +232,7 @@ func (d *definer) moved(from, to db.Name, tr *tracked) {
 // reshape settles what the table's definition is after the statement.
 func (d *definer) reshape(tr *tracked, name db.Name, ops []ddl.AlterOp, unread bool) error {
 	was := tr.def
-	script := slices.Concat(was.Script, []string{d.sql})
+	script := slices.Concat(was.Script, []string{unqualified(d.sql, was.Table.Name, name)})
 	var derived *db.Table
 	if !unread {
 		if derived = derive(name, script); derived == nil {
@@ -351,7 +355,7 @@ func (d *definer) respell(tr *tracked, from, to db.Name) error {
 	was := tr.def
 	script := was.Script
 	if was.Table.Name == from {
-		script = slices.Concat(script, []string{"RENAME TABLE " + quoted(from) + " TO " + quoted(to)})
+		script = slices.Concat(script, []string{renaming(from, to)})
 	}
 	def, err := respelled(was, from, to, script)
 	if err != nil {

@@ -28,6 +28,7 @@ type mirror struct {
 	touches []history.Touch
 	pos     db.Position
 	lost    []string
+	defs    []*history.Definition // that came with events
 }
 
 type mirrored struct {
@@ -63,6 +64,9 @@ func (m *mirror) take(st *history.Step) {
 	case history.EventStep:
 		e := *st.Event
 		def := st.New
+		if def != nil {
+			m.defs = append(m.defs, def)
+		}
 		if e.Definition != "" && (def == nil || def.ID != e.Definition) {
 			m.Errorf("event %+v comes without its definition", e)
 		}
@@ -290,7 +294,25 @@ func TestFollowStatements(t *testing.T) {
 	f("create select", ab+"CREATE TABLE d (PRIMARY KEY (id)) SELECT * FROM a", "create create create")
 	f("enum grows", "CREATE TABLE a (id int PRIMARY KEY, e enum('a','b') NOT NULL);\nINSERT INTO a VALUES (1, 'b');\nALTER TABLE a MODIFY e enum('a','b','c') NOT NULL, ADD f enum('x','y') NOT NULL DEFAULT 'y', ADD g float NOT NULL, ADD h datetime(3) NOT NULL DEFAULT '2020-01-02 03:04:05'", "create alter")
 	f("foreign keys", "CREATE TABLE p (id int PRIMARY KEY) ENGINE=InnoDB;\nCREATE TABLE c (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES p (id)) ENGINE=InnoDB;\nINSERT INTO p VALUES (1);\nINSERT INTO c VALUES (1, 1);\nRENAME TABLE p TO q;\nINSERT INTO q VALUES (2)", "create create rename alter alter")
+	f("two alters", ab+"ALTER TABLE a ADD y int NOT NULL DEFAULT 7;\nINSERT INTO a VALUES (7, 'x', 1);\nALTER TABLE a DROP x, ADD UNIQUE (y, id);\nINSERT INTO a VALUES (8, 1);\nALTER TABLE a ADD w int DEFAULT 3 FIRST;\nINSERT INTO a VALUES (9, 9, 9)", "create create alter alter alter")
 	f("database", "CREATE DATABASE SCHEMA_2;\nCREATE TABLE SCHEMA_2.a (id int PRIMARY KEY);\nDROP DATABASE SCHEMA_2", "")
+}
+
+func TestFollowVersions(t *testing.T) {
+	each(t, func(l *lab) {
+		if !l.maria() {
+			return
+		}
+		c := l.open()
+		f := l.follow(c, binlogs.FollowOptions{})
+		m := newMirror(l.TB)
+		l.exec("CREATE TABLE a (id int PRIMARY KEY, x int) WITH SYSTEM VERSIONING;\nINSERT INTO a VALUES (1, 1), (2, 2), (3, 3);\nUPDATE a SET x = 5 WHERE id = 1;\n" +
+			"DELETE FROM a WHERE id = 2;\nSET SESSION system_versioning_alter_history = KEEP;\nALTER TABLE a ADD y int DEFAULT 4;\nUPDATE a SET y = 1 WHERE id = 3;\nCREATE SEQUENCE s;\nSELECT NEXTVAL(s)")
+		m.until(f, l.position(c))
+		if m.same(c, l.schema) != 1 {
+			l.Error(m.lost)
+		}
+	})
 }
 
 // TestFollowRandom changes tables at random, faster than the feed reads, and compares.
@@ -321,11 +343,39 @@ func TestFollowRandom(t *testing.T) {
 				f = l.follow(c, binlogs.FollowOptions{From: m.pos, Server: server, Known: known})
 			}
 		}
+		l.scripts(c, m.defs)
 		if compared < 10 {
 			l.Errorf("only %d tables were compared, lost: %s", compared, strings.Join(m.lost, "\n"))
 		}
 		l.Logf("%d tables compared, %d commits, lost %d times", compared, m.commits, len(m.lost))
 	})
+}
+
+// scripts runs the definitions' scripts in a schema of their own, and compares what they make.
+func (l *lab) scripts(c *mysql.Conn, defs []*history.Definition) {
+	l.Helper()
+	scratch := l.schema + "_scratch"
+	longest := 0
+	for _, d := range defs {
+		longest = max(longest, len(d.Script))
+		l.exec("CREATE DATABASE " + scratch + ";\nUSE " + scratch)
+		for _, stmt := range d.Script {
+			l.exec(stmt)
+		}
+		t, err := c.Table(l.Context(), db.Name{Schema: scratch, Table: d.Table.Table})
+		if err != nil {
+			l.Fatalf("%v\n%s", err, strings.Join(d.Script, ";\n"))
+		}
+		want := d.Table.Columns
+		if !slices.EqualFunc(t.Columns, want, func(a, b db.Column) bool {
+			return a.Name == b.Name && a.DataType == b.DataType && a.Nullable == b.Nullable && a.Scale == b.Scale
+		}) || !slices.Equal(t.RowKey(), d.Table.RowKey()) {
+			l.Errorf("the script makes %+v, want %+v\n%s", t.Columns, want, strings.Join(d.Script, ";\n"))
+		}
+		l.exec("DROP DATABASE " + scratch)
+	}
+	l.exec("USE " + l.schema)
+	l.Logf("%d scripts of up to %d statements", len(defs), longest)
 }
 
 // generator makes statements on tables t0 to t3, whose key is id.
@@ -369,6 +419,9 @@ func (g *generator) step() {
 	default:
 		id := g.r.IntN(100)
 		stmt = fmt.Sprintf("INSERT IGNORE INTO %s (id, s, n, ts) VALUES (%d, 'ä%d', %d.5, '2024-05-06 07:08:09.5'), (%d, NULL, NULL, NULL)", n, id, id, id, id+1)
+	}
+	if g.r.IntN(2) == 0 { // the script must not depend on it
+		stmt = strings.Replace(stmt, "TABLE "+n+" ", "TABLE "+g.l.schema+"."+n+" ", 1)
 	}
 	_, _ = g.l.conn.ExecContext(context.WithoutCancel(g.l.Context()), stmt) // many cannot be carried out
 }
