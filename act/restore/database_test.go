@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
@@ -149,7 +150,7 @@ func TestIntoLosesItsConnections(t *testing.T) {
 		past.Rows = iter.Seq2[db.Row, error](func(yield func(db.Row, error) bool) {
 			for i := range 100000 {
 				if i == 50000 {
-					for _, id := range strings.Fields(killer.text("SELECT ID FROM information_schema.PROCESSLIST WHERE DB='" + l.schema + "' AND ID<>CONNECTION_ID()")) {
+					for id := range strings.FieldsSeq(killer.text("SELECT ID FROM information_schema.PROCESSLIST WHERE DB='" + l.schema + "' AND ID<>CONNECTION_ID()")) {
 						_, _ = killer.conn.DB.ExecContext(t.Context(), "KILL "+id) // one may be gone already
 					}
 				}
@@ -158,7 +159,9 @@ func TestIntoLosesItsConnections(t *testing.T) {
 				}
 			}
 		})
-		if _, err := Into(t.Context(), l.target(way), past, l.name("side"), Options{}); err == nil {
+		target := l.target(way)
+		target.Stall = 3 * time.Second
+		if _, err := Into(t.Context(), target, past, l.name("side"), Options{}); err == nil {
 			t.Error("no error")
 		}
 		if left := killer.tablesBut("t"); left != "" {

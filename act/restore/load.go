@@ -10,10 +10,12 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	driverpkg "github.com/go-sql-driver/mysql"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql"
 	"github.com/lull-ops/lull/db/mysql/sqltext"
@@ -65,7 +67,10 @@ func (m *MySQL) send(ctx context.Context, t *db.Table, rows iter.Seq2[db.Row, er
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	l := &load{conn: m.Conn, table: t, enc: newEncoder(t), way: way, chunks: make(chan chunk, parallel), free: make(chan []byte, 2*parallel+1), progress: progress}
+	l := &load{conn: m.Conn, table: t, enc: newEncoder(t), way: way, chunks: make(chan chunk, parallel), free: make(chan []byte, 2*parallel+1), progress: progress, stall: m.Stall}
+	if l.stall == 0 {
+		l.stall = defaultStall
+	}
 	g.Go(func() error {
 		defer close(l.chunks)
 		return l.produce(ctx, rows)
@@ -119,6 +124,7 @@ type load struct {
 	chunks   chan chunk
 	free     chan []byte // buffers to use again
 	progress func(int64)
+	stall    time.Duration
 	sent     int64
 }
 
@@ -266,10 +272,17 @@ func (w *loader) write(ctx context.Context, c chunk) (*chunk, error) {
 		return nil, w.insert(ctx, c)
 	}
 	name := "lull-" + rand.Text()
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	f := &feed{ctx: ctx, load: w.load, cur: c, left: c.buf, rows: c.rows, bytes: len(c.buf), zero: c.zero}
+	f.idle = time.AfterFunc(w.stall, func() { stop(errStalled) })
+	defer f.idle.Stop()
 	driverpkg.RegisterReaderHandler(name, func() io.Reader { return f })
 	defer driverpkg.DeregisterReaderHandler(name)
-	res, err := w.conn.ExecContext(ctx, w.enc.statement(name))
+	res, err := w.conn.ExecContext(running, w.enc.statement(name))
+	if err != nil && errors.Is(context.Cause(running), errStalled) {
+		return nil, lull.Errorf(lull.Unreachable, "look whether the server is well, and run it again", "%w for %s", errStalled, w.stall)
+	}
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
@@ -334,8 +347,11 @@ const dataTruncated = 1265
 // harmless are warnings about syntax that is to go.
 func harmless(code int) bool { return code == 1287 || code == 1681 || code == 3719 || code == 3778 }
 
+var errStalled = errors.New("the server has taken no rows")
+
 // feed is what LOAD DATA reads: chunks as they come, up to a transaction's size.
 type feed struct {
+	idle  *time.Timer // runs while the server is to take what was read
 	ctx   context.Context
 	load  *load
 	cur   chunk
@@ -346,7 +362,13 @@ type feed struct {
 	next  *chunk // an INSERT that came between
 }
 
-func (f *feed) Read(p []byte) (int, error) {
+func (f *feed) Read(p []byte) (n int, err error) {
+	f.idle.Stop()
+	defer func() {
+		if err == nil {
+			f.idle.Reset(f.load.stall)
+		}
+	}()
 	if len(f.left) == 0 {
 		f.load.release(f.cur.buf)
 		f.cur = chunk{}
@@ -370,7 +392,7 @@ func (f *feed) Read(p []byte) (int, error) {
 			f.zero = f.zero || c.zero
 		}
 	}
-	n := copy(p, f.left)
+	n = copy(p, f.left)
 	f.left = f.left[n:]
 	return n, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	driverpkg "github.com/go-sql-driver/mysql"
 
@@ -32,7 +33,12 @@ const (
 type MySQL struct {
 	Conn *mysql.Conn
 	Way  Way
+	// Stall is how long the server may take no more rows before it counts as lost: some keep a
+	// connection open whose LOAD DATA was killed. 0 is 10 minutes.
+	Stall time.Duration
 }
+
+const defaultStall = 10 * time.Minute
 
 var _ Target = (*MySQL)(nil)
 
