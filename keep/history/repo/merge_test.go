@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"filippo.io/age"
@@ -188,12 +189,12 @@ func TestKilledAnywhere(t *testing.T) {
 	for n := 0; ; n++ {
 		store := newMemory()
 		create(t, store)
-		count := 0
+		var count atomic.Int64
 		kill := func(op, _ string) error {
 			if op != "put" && op != "delete" {
 				return nil
 			}
-			if count++; count > n {
+			if count.Add(1) > int64(n) {
 				return errKilled
 			}
 			return nil

@@ -1,11 +1,15 @@
 package repo
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/lull-ops/lull/db"
+	"github.com/lull-ops/lull/keep/blob/dir"
 	"github.com/lull-ops/lull/keep/history"
 )
 
@@ -107,4 +111,109 @@ func TestEventsAndHoles(t *testing.T) {
 	delete(store.objects, "shop/"+logName(1, 1))
 	f(0, 4, "3 lost history begins here", "4 truncate ")
 	f(3, 4, "4 truncate ")
+}
+
+// TestOnDisk does a little of everything in a folder, as most people will.
+func TestOnDisk(t *testing.T) {
+	store, err := dir.New(filepath.Join(t.TempDir(), "backups"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := create(t, store)
+	someHistory(record(t, r), 1, 40)
+	snap(t, r, billing, 3, 7, minute(5), 100)
+	before := everything(t, r)
+	if done, err := r.Merge(t.Context(), MergeOptions{Dir: t.TempDir(), Now: minute(100)}); err != nil || done.Packs != 2 {
+		t.Fatalf("merged %+v, %v", done, err)
+	}
+	if plan, err := r.Retain(t.Context(), Policy{}, minute(101), 0); err != nil || len(plan.Deleted) != 32 {
+		t.Fatalf("retired %+v, %v", plan, err)
+	}
+	r = open(t, store)
+	want(t, everything(t, r), before...)
+	other, err := dir.New(filepath.Join(t.TempDir(), "copy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Copy(t.Context(), store, other, "shop/", nil); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := open(t, other).Verify(t.Context(), VerifyOptions{Deep: true}); err != nil || len(report.Problems) != 0 || report.Snapshots != 1 {
+		t.Errorf("verified: %+v, %v", report, err)
+	}
+}
+
+// TestSnapshotGoesOn ends a writer in the middle and has another one take over what is stored.
+func TestSnapshotGoesOn(t *testing.T) {
+	r := create(t, newMemory())
+	meta := history.Snapshot{ID: SnapshotID(day0), Table: billing, Start: 3, Origin: "read"}
+	var mu sync.Mutex
+	var stored []StoredPart
+	opt := SnapshotOptions{MemberBytes: 100, PartBytes: 300, Stored: func(p StoredPart) {
+		mu.Lock()
+		defer mu.Unlock()
+		stored = append(stored, p)
+	}}
+	begin := func() *SnapshotWriter {
+		w, err := r.NewSnapshot(t.Context(), meta, define(t, billing), t.TempDir(), opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	var whole db.Digest
+	add := func(w *SnapshotWriter, from, to int) {
+		for i := from; i < to; i++ {
+			if err := w.Add(row(i, "v")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range 200 {
+		whole.Add(row(i, "v"))
+	}
+	w := begin()
+	add(w, 0, 120)
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	add(w, 120, 130)
+	w.Leave()
+	have, rows := stored, int64(0)
+	w = begin()
+	for _, p := range have {
+		rows += p.Rows
+		if err := w.Adopt(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Adopt(have[0]); err == nil {
+		t.Error("a part was taken over twice")
+	}
+	add(w, int(rows), 160)
+	var more db.Digest
+	var payload []byte
+	for i := 160; i < 200; i++ {
+		payload = db.AppendRow(payload, row(i, "v"))
+		more.Add(row(i, "v"))
+	}
+	if err := w.AddRows(payload, &more); err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.Close(SnapshotEnd{End: 9, At: minute(1)})
+	if err != nil || rows < 120 || s.Rows != 200 || s.Sum != whole.Sum() {
+		t.Fatalf("%d rows were stored, and it became %+v, %v", rows, s, err)
+	}
+	if report, err := r.Verify(t.Context(), VerifyOptions{Deep: true}); err != nil || len(report.Problems) != 0 {
+		t.Errorf("verified: %+v, %v", report, err)
+	}
+	meta.ID = SnapshotID(minute(9))
+	w = begin()
+	add(w, 0, 100)
+	if err := errors.Join(w.Flush(), w.Abort(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if left := r.store.(*memory).names("shop/" + snapFolder(meta.ID, billing)); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
 }

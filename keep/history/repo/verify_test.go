@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lull-ops/lull/db"
@@ -147,12 +148,12 @@ func TestCopyCutOff(t *testing.T) {
 	from := whole(t)
 	for n := range len(from.objects) - 1 {
 		to := newMemory()
-		count := 0
+		var count atomic.Int64
 		to.before = func(op, _ string) error {
 			if op != "put" {
 				return nil
 			}
-			if count++; count > n {
+			if count.Add(1) > int64(n) {
 				return errKilled
 			}
 			return nil
