@@ -9,6 +9,7 @@ import (
 	"github.com/lull-ops/lull/internal/app"
 	"github.com/lull-ops/lull/keep/history"
 	"github.com/lull-ops/lull/keep/history/binlogs"
+	"github.com/lull-ops/lull/keep/history/fold"
 )
 
 // Recorded is the site's past as find reads it.
@@ -75,6 +76,24 @@ func (r Recorded) Past(ctx context.Context, q *binlogs.Query) (*history.Result, 
 		out.Gaps = append(out.Gaps, history.Gap{File: r.site.Name, At: h.Since, Reason: h.String()})
 	}
 	return out, err
+}
+
+// Holds says that a table's rows before a transaction can be brought back from the repository,
+// whatever became of them in it.
+func (s *Site) Holds(ctx context.Context, tx *db.Tx, table db.Name) bool {
+	if s.open(ctx) != nil || !s.canRead() {
+		return false
+	}
+	cut, err := s.Repo.Cut(ctx, history.Bound{File: tx.File, Pos: tx.Start})
+	if err != nil {
+		return false
+	}
+	end, err := s.Repo.End(ctx)
+	if err != nil || cut.Seq >= end.Seq {
+		return false // it is not recorded yet
+	}
+	was, err := fold.Find(ctx, s.Repo, table, cut.Seq, fold.Options{})
+	return err == nil && was.Exact
 }
 
 // window finds the transactions of a window: those in (after, upto].

@@ -339,9 +339,11 @@ func (k *keeper) keepCatalog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(text)
-	digest := hex.EncodeToString(sum[:])
+	digest := digestOf(text)
 	k.catalogAt = now
+	if k.catalog == "" {
+		k.catalog = k.catalogKept(ctx)
+	}
 	if digest == k.catalog {
 		return nil
 	}
@@ -357,6 +359,29 @@ func (k *keeper) keepCatalog(ctx context.Context) error {
 	}
 	k.catalog = digest
 	return nil
+}
+
+// catalogKept is the digest of the catalog that was stored by an earlier run; "" when there is
+// none, or when it cannot be read here.
+func (k *keeper) catalogKept(ctx context.Context) string {
+	end, err := k.site.Repo.End(ctx)
+	if err != nil {
+		return ""
+	}
+	list, at, err := k.site.Repo.Catalog(ctx, end.Seq)
+	if err != nil || at.IsZero() {
+		return ""
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return ""
+	}
+	return digestOf(text)
+}
+
+func digestOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // schemas are those of the recorded tables.

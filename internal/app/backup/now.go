@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/internal/term"
 )
 
@@ -21,6 +22,7 @@ type NowOptions struct {
 // NowDone is what one run has done.
 type NowDone struct {
 	Database     string
+	Began        bool // there was no repository before
 	Transactions int64
 	Until        string
 	Snapshots    []string
@@ -42,7 +44,7 @@ func Now(ctx context.Context, w Where, opt NowOptions) (*NowDone, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &NowDone{Database: k.site.Name}
+	out := &NowDone{Database: k.site.Name, Began: end.Seq == 0 && end.Pos == db.Position{}}
 	g, run := errgroup.WithContext(ctx)
 	g.Go(func() error { return k.recorder.Run(run) })
 	g.Go(func() error { return k.impatient(run) })

@@ -13,6 +13,7 @@ import (
 	"github.com/lull-ops/lull/db/mysql"
 	"github.com/lull-ops/lull/internal/app"
 	"github.com/lull-ops/lull/internal/clock"
+	"github.com/lull-ops/lull/internal/fsx"
 	"github.com/lull-ops/lull/keep/blob"
 	"github.com/lull-ops/lull/keep/blob/dir"
 	"github.com/lull-ops/lull/keep/blob/s3"
@@ -73,6 +74,26 @@ func (s *Site) DSN() (url, passwordFile string) {
 	return s.url(), s.conf.resolve(s.db.PasswordFile)
 }
 
+// Several says that the configuration records more than one database.
+func (s *Site) Several() bool { return s.conf != nil && len(s.conf.Backups) > 1 }
+
+// ByTarget finds the database of the configuration that a plan is for, so that its password
+// need not be given again; there need be no configuration.
+func ByTarget(w Where, target string) (url, passwordFile string, ok bool) {
+	conf, err := LoadConfig(w.Config, w.Getenv)
+	if err != nil {
+		return "", "", false
+	}
+	for _, d := range conf.Databases {
+		s := &Site{conf: conf, db: d}
+		url, passwordFile = s.DSN()
+		if dsn, err := w.Env.ParseDSN(url); err == nil && dsn.String() == target {
+			return url, passwordFile, true
+		}
+	}
+	return "", "", false
+}
+
 // url is the database's URL with a path in file: made relative to the configuration.
 func (s *Site) url() string {
 	if rest, ok := strings.CutPrefix(s.db.DSN, "file:"); ok {
@@ -96,9 +117,18 @@ func Peek(w Where, what string) (*Site, error) { return prepare(context.Backgrou
 
 func (s *Site) open(ctx context.Context) (err error) {
 	if s.Repo == nil {
-		s.Repo, err = repo.Open(ctx, s.store, s.Name, s.keys, repo.Cache(filepath.Join(s.dataDir, "cache")))
+		s.Repo, err = repo.Open(ctx, s.store, s.Name, s.keys, s.cache()...)
 	}
 	return err
+}
+
+// cache keeps indexes of a store that is far away; that only saves time, so it may fail.
+func (s *Site) cache() []repo.Option {
+	dir := filepath.Join(s.dataDir, "cache")
+	if _, far := s.store.(*s3.Store); !far || fsx.SecureDir(dir) != nil {
+		return nil
+	}
+	return []repo.Option{repo.Cache(dir)}
 }
 
 // prepare finds out what is meant, without reading the repository.

@@ -20,6 +20,7 @@ import (
 	"github.com/lull-ops/lull/internal/app"
 	"github.com/lull-ops/lull/internal/fsx"
 	"github.com/lull-ops/lull/internal/term"
+	"github.com/lull-ops/lull/internal/typo"
 	"github.com/lull-ops/lull/keep/history"
 	"github.com/lull-ops/lull/keep/history/fold"
 	"github.com/lull-ops/lull/keep/history/repo"
@@ -29,6 +30,7 @@ import (
 type Then struct {
 	site    *Site
 	asked   string // the moment, as it was asked for
+	when    string // the same in words
 	cut     repo.Cut
 	scratch string
 }
@@ -36,7 +38,7 @@ type Then struct {
 // Then finds the moment: a time, "f-..." for just before a finding, a GTID, or FILE:POS.
 // What must be sorted on disk goes below scratch.
 func (s *Site) Then(ctx context.Context, at, scratch string) (*Then, error) {
-	out := &Then{site: s, asked: at, scratch: scratch}
+	out := &Then{site: s, asked: at, when: "before " + at, scratch: scratch}
 	var err error
 	if strings.HasPrefix(at, "f-") {
 		out.cut, err = s.Repo.CutBefore(ctx, at)
@@ -46,13 +48,20 @@ func (s *Site) Then(ctx context.Context, at, scratch string) (*Then, error) {
 	if err != nil {
 		return nil, lull.Errorf(lull.Usage, lull.HintOf(err), "--at: %w", err)
 	}
-	if !bound.Time.IsZero() {
+	switch {
+	case bound.GTID != "":
+		out.when = "right after " + at
+	case bound.File != "":
+		out.when = "at " + at
+	default:
 		done, err := out.afterTheEnd(ctx, bound.Time)
 		if done || err != nil {
 			return out, err
 		}
 	}
-	out.cut, err = s.Repo.Cut(ctx, bound)
+	if out.cut, err = s.Repo.Cut(ctx, bound); lull.KindOf(err) == lull.Usage {
+		err = lull.Errorf(lull.Usage, lull.HintOf(err), "--at %s: %w", at, err)
+	}
 	return out, err
 }
 
@@ -83,13 +92,22 @@ func (t *Then) Seq() history.Seq { return t.cut.Seq }
 // At is when the last transaction that counts was committed.
 func (t *Then) At() time.Time { return t.cut.At }
 
-// Cut says for people where the past is cut: "14:02 (after transaction 4711 of 14:01:58)".
-func (t *Then) Cut() string {
-	if t.cut.At.IsZero() {
-		return fmt.Sprintf("%s (transaction %d)", t.asked, t.cut.Seq)
+// When is the moment in words: "before 14:02", "right after 0-1-4711".
+func (t *Then) When() string { return t.when }
+
+// Last says for people which transaction is the last one that counts.
+func (t *Then) Last() string {
+	switch {
+	case t.cut.Seq == 0:
+		return "no transaction was recorded before it"
+	case t.cut.At.IsZero():
+		return fmt.Sprintf("the last transaction in it is number %d", t.cut.Seq)
 	}
-	return fmt.Sprintf("%s (after transaction %d of %s)", t.asked, t.cut.Seq, t.cut.At.Local().Format("2006-01-02 15:04:05.000 MST"))
+	return fmt.Sprintf("the last transaction in it is number %d, committed at %s", t.cut.Seq, localTime(t.cut.At))
 }
+
+// localTime is t for people, with its fraction where there is one.
+func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.999999 MST") }
 
 // Table is a table as it was.
 type Table struct {
@@ -135,7 +153,13 @@ func (t *Then) named(ctx context.Context, what string) (db.Name, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return db.Name{}, lull.Errorf(lull.Usage, "lull backup list "+t.site.Name, "no table %s was recorded then", what)
+		hint := "lull backup list " + t.site.Name
+		for _, n := range names {
+			if typo.Distance(n.Table, what) <= 2 {
+				hint = "did you mean " + n.String() + "?"
+			}
+		}
+		return db.Name{}, lull.Errorf(lull.Usage, hint, "no table %s was recorded then", what)
 	}
 	return db.Name{}, lull.Errorf(lull.Usage, "write "+found[0].String(), "table %s was in %d schemas", what, len(found))
 }
@@ -203,11 +227,22 @@ func (t *Table) Estimate() int64 {
 // Source says for people what the table is made of.
 func (t *Table) Source() string {
 	if t.fold.Base == nil {
-		return fmt.Sprintf("its creation, and the changes in transactions %d to %d", t.fold.From, t.cut.Seq)
+		return "its creation" + changesIn(t.fold.From, t.cut.Seq)
 	}
 	b := t.fold.Base
-	return fmt.Sprintf("a snapshot of %s (%s, %s), and the changes in transactions %d to %d",
-		b.At.Local().Format("2006-01-02 15:04:05 MST"), term.Plural(b.Rows, "row"), term.Bytes(b.Bytes), b.Start+1, t.cut.Seq)
+	return fmt.Sprintf("a snapshot of %s (%s, %s)", b.At.Local().Format("2006-01-02 15:04:05 MST"), term.Plural(b.Rows, "row"), term.Bytes(b.Bytes)) +
+		changesIn(b.Start+1, t.cut.Seq)
+}
+
+// changesIn says which transactions are looked through.
+func changesIn(from, to history.Seq) string {
+	switch {
+	case from > to:
+		return ", and no change since"
+	case from == to:
+		return fmt.Sprintf(", and its changes in transaction %d", to)
+	}
+	return fmt.Sprintf(", and its changes in transactions %d to %d", from, to)
 }
 
 // Mark is one word: ok, or ! for a table that may not be exact.

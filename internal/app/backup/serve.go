@@ -97,7 +97,7 @@ func newKeeper(ctx context.Context, w Where, opt ServeOptions) (*keeper, error) 
 		return nil, lull.Errorf(lull.Usage, "name lull.yaml with --config", "recording needs a configuration, not --repo")
 	}
 	site.Repo, err = repo.OpenOrCreate(ctx, site.store, site.Name, site.backup.Encrypt, site.keys.Identities, w.Clock(),
-		repo.Cache(filepath.Join(site.dataDir, "cache")))
+		site.cache()...)
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +123,17 @@ func (k *keeper) close() { _ = k.site.Close() }
 
 // again are the flags that a next command needs to find the same configuration.
 func (s *Site) again() string {
-	if s.conf == nil || s.conf.path == ConfigFile {
+	if s.conf == nil {
 		return ""
 	}
-	return " --config " + s.conf.path
+	out := ""
+	if s.conf.path != ConfigFile {
+		out += " --config " + s.conf.path
+	}
+	if s.Several() {
+		out += " --database " + s.Name
+	}
+	return out
 }
 
 // dir is the recorder's own folder.

@@ -1,10 +1,13 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/internal/term"
 	"github.com/lull-ops/lull/watch"
 )
@@ -40,7 +43,7 @@ func Tonight(ctx context.Context, w Where, done map[string]string) ([]Answer, er
 		one.Database = name
 		site, err := Open(ctx, one, name)
 		if err != nil {
-			out = append(out, Answer{name, "repository", false, oneLine(err), "lull backup list " + name})
+			out = append(out, Answer{name, "repository", false, oneLine(err), cmp.Or(lull.HintOf(err), "lull backup list "+name)})
 			continue
 		}
 		out = append(out, site.tonight(ctx)...)
@@ -72,7 +75,7 @@ func (s *Site) recording() Answer {
 	case err != nil:
 		a.Text = "nothing has recorded it here yet"
 	case now.Sub(st.Said) > silentAfter:
-		a.Text = fmt.Sprintf("lull serve has not recorded since %s: changes are only in the server's own logs", term.Ago(now, st.Said))
+		a.Text = fmt.Sprintf("nothing was recorded since %s: changes are only in the server's own logs", term.Ago(now, st.Said))
 	case st.Trouble != "":
 		a.Text, a.Fix = st.Trouble+", since "+term.Ago(now, st.Since), "lull check"
 	case st.Behind > behindAfter:
@@ -190,5 +193,13 @@ func Meant(w Where, id string) error {
 	if conf, err := LoadConfig(w.Config, w.Getenv); err == nil && !w.DataGiven {
 		dir = conf.DataDir(dir)
 	}
-	return watch.NewLedger(dir).Close(id, w.Clock(), "it was meant")
+	ledger := watch.NewLedger(dir)
+	all, err := ledger.All()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(f watch.Finding) bool { return f.ID == id }) {
+		return lull.Errorf(lull.Usage, "lull tonight lists those that are open", "no finding %s was recorded", id)
+	}
+	return ledger.Close(id, w.Clock(), "it was meant")
 }
