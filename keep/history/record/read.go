@@ -30,7 +30,7 @@ func (r *Recorder) read(ctx context.Context) error {
 		switch {
 		case fsx.IsFull(err):
 			r.diskFull(err)
-		case errors.Is(err, ErrPurged):
+		case errors.Is(err, ErrPurged), r.o.Purged != nil && r.o.Purged(err):
 			r.purged(err)
 		case lull.KindOf(err) != lull.Unreachable:
 			return err
@@ -125,6 +125,9 @@ func (r *Recorder) session(ctx context.Context) error {
 		}
 		if first {
 			r.feedWorks()
+			if step.Kind == history.IdleStep && !r.unplaced {
+				step.At = r.cur.at // it says where the feed begins, which may be long ago
+			}
 		}
 		if err := r.step(ctx, step); err != nil {
 			return err

@@ -56,7 +56,10 @@ type Options struct {
 	Repo Repository
 	// Open begins a Feed and names its server in a way that another server's name differs from.
 	// After an error of kind lull.Unreachable it is tried again; ErrPurged is explained there.
-	Open     func(context.Context, Start) (feed history.Feed, server string, err error)
+	Open func(context.Context, Start) (feed history.Feed, server string, err error)
+	// Purged says of an error of Open or Next that it is an ErrPurged by another name; nil when
+	// there is none.
+	Purged   func(error) bool
 	Database string
 	// Recipients are whom the packs are encrypted to; none leaves them in clear.
 	Recipients []age.Recipient
