@@ -196,8 +196,8 @@ func (s *Site) liveDigest(ctx context.Context, name db.Name) (history.Seq, *db.D
 	if err != nil {
 		return 0, nil, err
 	}
-	defer func() { _ = snap.Close() }() // only read from
 	live, err := restore.Sum(t, rowio.Stream(ctx, snap, t, nil, ""))
+	_ = snap.Close() // only read from; an ALTER would wait for as long as it is open
 	if err != nil {
 		return 0, nil, err
 	}

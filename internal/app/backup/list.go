@@ -185,3 +185,28 @@ func (s *Site) drilled(ctx context.Context) (map[string]Drill, error) {
 	}
 	return out, nil
 }
+
+// TableNames are the tables that there are snapshots of, for completing their names; what
+// cannot be read has none.
+func TableNames(ctx context.Context, w Where) []string {
+	databases := []string{w.Database}
+	if conf, err := LoadConfig(w.Config, w.Getenv); err == nil && w.Repo == "" && w.Database == "" {
+		databases = conf.Names()
+	}
+	var out []string
+	for _, w.Database = range databases {
+		site, err := Open(ctx, w, "")
+		if err != nil {
+			continue
+		}
+		snapshots, _ := site.Repo.Snapshots(ctx, db.Name{})
+		for i := range snapshots {
+			if name := snapshots[i].Table.String(); !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+		_ = site.Close() // only read from
+	}
+	slices.Sort(out)
+	return out
+}

@@ -114,7 +114,8 @@ func newKeeper(ctx context.Context, w Where, opt ServeOptions) (*keeper, error) 
 	}
 	k.recorder, err = record.New(record.Options{
 		Repo: site.Repo, Open: k.open, Database: site.Name, Recipients: site.Repo.Recipients(), Dir: k.dir(),
-		FlushEvery: site.backup.Flush.D(), Clock: w.Clock, OnCommit: k.alarm.note, OnLost: k.onLost, OnStatus: k.onStatus,
+		FlushEvery: site.backup.Flush.D(), Clock: w.Clock, Purged: purged,
+		OnCommit: k.alarm.note, OnLost: k.onLost, OnStatus: k.onStatus,
 	})
 	return k, err
 }
@@ -168,13 +169,15 @@ func (k *keeper) open(ctx context.Context, start record.Start) (history.Feed, st
 	}
 	feed, err := binlogs.Follow(ctx, conn, opt)
 	switch {
-	case errors.Is(err, binlogs.ErrPurged) || errors.Is(err, binlogs.ErrLost):
+	case purged(err):
 		return nil, server, fmt.Errorf("%w: %w", record.ErrPurged, err)
 	case err != nil:
 		return nil, server, err // a nil *Feed is no nil history.Feed
 	}
 	return feed, server, nil
 }
+
+func purged(err error) bool { return errors.Is(err, binlogs.ErrPurged) || errors.Is(err, binlogs.ErrLost) }
 
 // onLost notes that tables can only be restored from snapshots that begin from now on.
 func (k *keeper) onLost(tables []db.Name, reason string) {

@@ -187,13 +187,25 @@ func findings(ledger *watch.Ledger, now time.Time, done map[string]string) ([]An
 	return out, nil
 }
 
-// Meant closes a finding: what it found was no accident.
-func Meant(w Where, id string) error {
+// OpenFindings are those that tonight asks about, for completing their ids; what cannot be read
+// has none.
+func OpenFindings(w Where) []watch.Finding {
+	all, _ := ledgerOf(w).All()
+	return slices.DeleteFunc(all, func(f watch.Finding) bool { return !f.Closed.IsZero() || w.Clock().Sub(f.At) > openFor })
+}
+
+// ledgerOf is where findings are kept.
+func ledgerOf(w Where) *watch.Ledger {
 	dir := w.DataDir
 	if conf, err := LoadConfig(w.Config, w.Getenv); err == nil && !w.DataGiven {
 		dir = conf.DataDir(dir)
 	}
-	ledger := watch.NewLedger(dir)
+	return watch.NewLedger(dir)
+}
+
+// Meant closes a finding: what it found was no accident.
+func Meant(w Where, id string) error {
+	ledger := ledgerOf(w)
 	all, err := ledger.All()
 	if err != nil {
 		return err

@@ -118,6 +118,11 @@ func (r *Recorder) session(ctx context.Context) error {
 	if err := r.begin(server, fresh); err != nil {
 		return err
 	}
+	if all, ok := feed.(knower); ok {
+		for _, d := range all.Known() {
+			r.known.learn(d)
+		}
+	}
 	for first := true; ; first = false {
 		step, err := feed.Next(ctx)
 		if err != nil {
@@ -133,6 +138,12 @@ func (r *Recorder) session(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// knower is a Feed that knows more tables' definitions than its steps have named: those that
+// nothing has happened to yet, and that an ALTER may be the first thing to happen to.
+type knower interface {
+	Known() []*history.Definition
 }
 
 func (r *Recorder) feedWorks() {
