@@ -221,8 +221,15 @@ func (w *walker) tentativeHit(p place, h *hit) error {
 // a later one, and something was derived from it.
 func (w *walker) doubt(p place, kind byte, row db.Row) {
 	s := &w.st
-	if p.seq > w.base || p.seq == s.fell {
+	if p.seq > w.base {
 		return
+	}
+	if fresh := kind == put || kind == arrive || kind == moved; s.lent && fresh {
+		w.f.warn("%s: a row that moved to another key at transaction %d took values of one that was read later", w.n.name, s.left)
+		s.lent = false
+	}
+	if p.seq == s.fell && kind != put {
+		return // a server that logs what foreign keys do says so in the same transaction
 	}
 	if s.doubtful != "" {
 		w.f.warn("%s: %s at transaction %d rests on a row that was read later", w.n.name, s.doubtful, s.fell)

@@ -139,7 +139,7 @@ func (w *world) dump(t *testing.T, after, upto history.Seq) {
 }
 
 func FuzzTruth(f *testing.F) {
-	for _, seed := range []uint64{13, 125, 129, 439} {
+	for _, seed := range []uint64{13, 125, 129, 439, 5096} {
 		f.Add(seed, false, true)
 		f.Add(seed, true, false)
 	}

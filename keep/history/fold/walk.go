@@ -69,9 +69,11 @@ type state struct {
 	ghost     bool // fell by a foreign key: row is what it was
 	fell      history.Seq
 	doubtful  string // what a later change of a tentative row makes doubtful
-	taken     int64  // copies that foreign keys took in transaction fell, of a row without a key
-	skip      place  // what is put there is here already
-	wide      bool   // a foreign key of several columns changed it while tentative
+	lent      bool   // its values went to another key in transaction left, while tentative
+	left      history.Seq
+	taken     int64 // copies that foreign keys took in transaction fell, of a row without a key
+	skip      place // what is put there is here already
+	wide      bool  // a foreign key of several columns changed it while tentative
 
 	buf, spare []byte
 	rows       [2]db.Row
@@ -347,8 +349,7 @@ func (w *walker) leave(p place, flags byte, after db.Row, to []byte) error {
 			return err
 		}
 		if s.tentative && p.seq <= w.base {
-			s.doubtful = "values of a row that moved to another key"
-			s.fell = p.seq
+			s.lent, s.left = true, p.seq
 		}
 	}
 	s.count, s.at = 0, p
