@@ -26,7 +26,9 @@ func (r *Recorder) sealDue(now time.Time) error {
 func (r *Recorder) due(now time.Time) bool {
 	b := r.batch
 	if b == nil || b.empty() {
-		return now.Sub(r.lastSeal) >= heartbeat
+		// A log that was left behind may be purged: nothing must depend on it any more.
+		rotated := r.sealed.pos.File != r.cur.pos.File
+		return now.Sub(r.lastSeal) >= heartbeat || rotated && now.Sub(r.lastSeal) >= r.o.FlushEvery
 	}
 	r.mu.Lock()
 	wanted := r.flushUpTo >= b.first
