@@ -43,7 +43,7 @@ const (
 
 // Event is something that happened to a table as a whole.
 type Event struct {
-	Seq   Seq       `json:"seq"` // the transaction it is; of Lost the last one before it
+	Seq   Seq       `json:"seq"` // the transaction it is; what is Lost outside of one has a number of its own
 	At    time.Time `json:"at"`
 	Kind  EventKind `json:"kind"`
 	Table db.Name   `json:"table,omitzero"`

@@ -42,6 +42,9 @@ func appendLiteral(dst []byte, col *db.Column, c class, v db.Value) []byte {
 	}
 	switch c {
 	case integer, decimal, float, bits, enum, set, year:
+		if !isNumber(v.Data) {
+			return appendRefused(dst) // a stored plan or repository that somebody wrote into
+		}
 		return append(dst, v.Data...)
 	case json:
 		return appendJSON(dst, v)
@@ -88,6 +91,16 @@ func appendJSON(dst []byte, v db.Value) []byte {
 // appendRefused appends a literal that every server refuses, for text that the server
 // would change instead of refusing.
 func appendRefused(dst []byte) []byte { return append(dst, "_utf8mb4 X'FF'"...) }
+
+// isNumber says that the bytes can be nothing but a number.
+func isNumber(s []byte) bool {
+	for _, c := range s {
+		if (c < '0' || c > '9') && c != '-' && c != '+' && c != '.' && c != 'e' && c != 'E' {
+			return false
+		}
+	}
+	return len(s) > 0 && s[0] != '-' || len(s) > 1 && s[1] != '-'
+}
 
 // Bytes below 64 that need an escape: NUL, LF, CR, 0x1A and the quote.
 const escaped = 1<<0 | 1<<'\n' | 1<<'\r' | 1<<0x1a | 1<<'\''

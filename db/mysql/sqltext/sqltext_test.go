@@ -306,3 +306,18 @@ func FuzzCanonical(f *testing.F) {
 		}
 	})
 }
+
+func TestNumbersHoldNoStatements(t *testing.T) {
+	col := &db.Column{Name: "n", DataType: "bigint"}
+	for _, text := range []string{"1);DROP TABLE t", "", "-", "--1", "1 OR 1", "1/*", "0x41"} {
+		got := string(AppendLiteral(nil, col, db.Value{State: db.Set, Data: []byte(text)}))
+		if got != "_utf8mb4 X'FF'" {
+			t.Errorf("%q is written as %s", text, got)
+		}
+	}
+	for _, text := range []string{"0", "-12", "1e-05", "-1.5e+300", "12.50"} {
+		if got := string(AppendLiteral(nil, col, db.Value{State: db.Set, Data: []byte(text)})); got != text {
+			t.Errorf("%q is written as %s", text, got)
+		}
+	}
+}

@@ -50,12 +50,10 @@ func (s *story) restorable(ctx context.Context, name db.Name, end history.Seq) (
 			break
 		}
 		name, n, to, toAt = l.name, l.at, l.stop.Seq, l.stop.At
-		if l.stop.Kind != history.Lost {
-			if to == 0 {
-				break
-			}
-			to--
+		if to == 0 {
+			break
 		}
+		to-- // behind the event itself the rows are lost, or another table's
 	}
 	slices.Reverse(spans)
 	return spans, nil
