@@ -7,25 +7,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lull-ops/lull"
-	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql"
-	"github.com/lull-ops/lull/db/mysql/rowio"
-	"github.com/lull-ops/lull/internal/fsx"
-	"github.com/lull-ops/lull/keep/history"
-	"github.com/lull-ops/lull/keep/history/fold"
 	"github.com/lull-ops/lull/keep/history/pack"
 	"github.com/lull-ops/lull/keep/history/repo"
-	"github.com/lull-ops/lull/keep/history/snapshot"
 )
 
 const (
-	roundEvery   = 5 * time.Second // how often it is looked at what is due
+	roundEvery   = 5 * time.Second // how often it is looked at which snapshots are due
+	upkeepEvery  = time.Minute     // how often the rest is
 	catalogEvery = time.Hour
 	grace        = day // between condemning an object and deleting it
 )
@@ -56,261 +50,48 @@ func (k *keeper) jobs(ctx context.Context) error {
 
 // round does what is due once. One job that fails does not keep the others from being done.
 func (k *keeper) round(ctx context.Context) error {
-	if k.recorder.Status().Seq == 0 && k.recorder.Status().Pos.File == "" {
+	if k.recorder.Status().Pos.File == "" {
 		return nil // the recorder has not begun
 	}
 	_, err := k.snapshots(ctx, snapshotOptions{})
-	errs := []error{err, k.keepCatalog(ctx)}
-	if merged, err := k.site.Repo.Merge(ctx, repo.MergeOptions{Dir: k.dir(), Now: k.site.where.Clock()}); err != nil {
-		errs = append(errs, err)
-	} else if merged.From > 0 {
-		k.say("%d packs of changes joined", merged.From)
+	now := k.site.where.Clock()
+	if now.Sub(k.lastUpkeep) < upkeepEvery {
+		return err
 	}
-	for _, to := range k.site.backup.Copies {
-		if _, _, err := k.site.copyTo(ctx, to, nil); err != nil {
-			errs = append(errs, fmt.Errorf("copy to %s: %w", to, err))
-		}
-	}
-	if now := k.site.where.Clock(); now.Sub(k.lastDay) >= day {
-		r, err := k.site.Prune(ctx)
-		if err == nil && r.Condemned+r.Deleted > 0 {
-			k.say("%d objects condemned, %d deleted", r.Condemned, r.Deleted)
-		}
-		errs = append(errs, err)
+	k.lastUpkeep = now
+	errs := []error{err, k.keepCatalog(ctx), k.merge(ctx), k.copies(ctx)}
+	if now.Sub(k.lastDay) >= day {
+		errs = append(errs, k.prune(ctx))
 		k.lastDay = now
 	}
 	errs = append(errs, k.drills(ctx))
 	return errors.Join(errs...)
 }
 
-// snapshotOptions say which snapshots to take.
-type snapshotOptions struct {
-	all      bool
-	progress func(table string, estimate int64) func(rows int64)
-}
-
-// taken is what snapshots did.
-type taken struct {
-	Tables      []string
-	Rows, Bytes int64
-	Problems    []string
-}
-
-// snapshots takes those that are due, one table after the other.
-func (k *keeper) snapshots(ctx context.Context, opt snapshotOptions) (*taken, error) {
-	out := &taken{}
-	conn, err := k.live(ctx)
-	if err != nil {
-		return out, err
+func (k *keeper) merge(ctx context.Context) error {
+	merged, err := k.site.Repo.Merge(ctx, repo.MergeOptions{Dir: k.dir(), Now: k.site.where.Clock()})
+	if err == nil && merged.From > 0 {
+		k.say("%d packs of changes joined", merged.From)
 	}
-	tables, err := k.site.liveTables(ctx, conn)
-	if err != nil {
-		return out, err
-	}
-	var errs []error
-	for _, name := range tables {
-		due, inside, err := k.due(ctx, name, opt.all)
-		if err == nil && due {
-			err = k.take(ctx, conn, name, inside, opt, out)
-		}
-		if err != nil {
-			if ctx.Err() != nil {
-				return out, ctx.Err()
-			}
-			out.Problems = append(out.Problems, fmt.Sprintf("%s has no new snapshot: %s", name, err))
-			errs = append(errs, fmt.Errorf("take a snapshot of %s: %w", name, err))
-		}
-	}
-	k.forgetLost()
-	return out, errors.Join(errs...)
-}
-
-// liveTables are the tables on the server that are to be recorded.
-func (s *Site) liveTables(ctx context.Context, conn *mysql.Conn) ([]db.Name, error) {
-	all, err := conn.Tables(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(all, func(n db.Name) bool { return !s.db.Wants(n) }), nil
-}
-
-// readable says that this machine can read what it stores.
-func (s *Site) readable() bool { return len(s.Repo.Recipients()) == 0 || len(s.keys.Identities) > 0 }
-
-// due says whether a table needs a new snapshot, and whether one can be made inside the
-// repository, from an older one and the changes since.
-func (k *keeper) due(ctx context.Context, name db.Name, all bool) (due, inside bool, err error) {
-	k.mu.Lock()
-	lost := k.lost[name] || k.lost[db.Name{}]
-	k.mu.Unlock()
-	have, err := k.site.Repo.Snapshots(ctx, name)
-	if err != nil {
-		return false, false, err
-	}
-	now := k.site.where.Clock()
-	if !k.site.readable() {
-		return all || lost || len(have) == 0 || now.Sub(have[0].At) >= k.site.backup.Every.D(), false, nil
-	}
-	end, err := k.site.Repo.End(ctx)
-	if err != nil {
-		return false, false, err
-	}
-	table, err := fold.Find(ctx, k.site.Repo, name, end.Seq, fold.Options{Dir: k.dir()})
-	switch lull.KindOf(err) {
-	case lull.Usage, lull.Refused, lull.No: // it cannot be restored, or nobody has heard of it
-		return true, false, nil
-	}
-	if err != nil {
-		return false, false, err
-	}
-	if !table.Exact {
-		return true, false, nil
-	}
-	if table.Base == nil { // born since recording began
-		return all || end.Seq-table.From > bornChanges, true, nil
-	}
-	age := k.site.backup.Every.D()
-	if k.site.backup.Daily > 0 {
-		age = min(age, day)
-	}
-	if !all && now.Sub(table.Base.At) < age {
-		return false, false, nil
-	}
-	changed, err := k.changed(ctx, name, table.Base.End, end.Seq)
-	return changed, true, err
-}
-
-// changed says that a table has changes in (after, upto].
-func (k *keeper) changed(ctx context.Context, name db.Name, after, upto history.Seq) (bool, error) {
-	err := k.site.Repo.Changes(ctx, []db.Name{name}, after, upto, func(db.Name, *history.RowChange) error { return errDone })
-	if errors.Is(err, errDone) {
-		return true, nil
-	}
-	return false, err
-}
-
-// bornChanges is after how many transactions a table that was born empty gets its first snapshot.
-const bornChanges = 100_000
-
-// take takes one snapshot.
-func (k *keeper) take(ctx context.Context, conn *mysql.Conn, name db.Name, inside bool, opt snapshotOptions, out *taken) error {
-	var s *history.Snapshot
-	var err error
-	if inside {
-		s, err = k.folded(ctx, name)
-	} else {
-		s, err = k.read(ctx, conn, name, opt)
-	}
-	if err != nil {
-		return err
-	}
-	k.mu.Lock()
-	delete(k.lost, name)
-	err = k.writeLost()
-	k.mu.Unlock()
-	k.say("snapshot of %s: %d rows, %d bytes, %s", name, s.Rows, s.Bytes, s.Origin)
-	out.Tables = append(out.Tables, name.String())
-	out.Rows += s.Rows
-	out.Bytes += s.Bytes
 	return err
 }
 
-// forgetLost clears "all tables" once each of them was looked at.
-func (k *keeper) forgetLost() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.lost[db.Name{}] {
-		delete(k.lost, db.Name{})
-		if err := k.writeLost(); err != nil {
-			k.tell(k.site.where.Clock(), k.site.Name+": note: "+err.Error())
+func (k *keeper) copies(ctx context.Context) error {
+	var errs []error
+	for _, to := range k.site.backup.Copies {
+		if _, _, err := k.site.copyTo(ctx, to, nil); err != nil {
+			errs = append(errs, fmt.Errorf("copy to %s: %w", to, err))
 		}
 	}
+	return errors.Join(errs...)
 }
 
-// folded makes a snapshot inside the repository.
-func (k *keeper) folded(ctx context.Context, name db.Name) (*history.Snapshot, error) {
-	end, err := k.site.Repo.End(ctx)
-	if err != nil {
-		return nil, err
+func (k *keeper) prune(ctx context.Context) error {
+	r, err := k.site.Prune(ctx)
+	if err == nil && r.Condemned+r.Deleted > 0 {
+		k.say("%d objects condemned, %d deleted", r.Condemned, r.Deleted)
 	}
-	table, err := fold.Find(ctx, k.site.Repo, name, end.Seq, fold.Options{Dir: k.dir()})
-	if err != nil {
-		return nil, err
-	}
-	m := snapshot.Moment{Definition: table.Definition, Seq: end.Seq, At: end.At}
-	return snapshot.Fold(ctx, k.site.Repo, m, table.Rows(ctx), k.dir(), k.site.where.Clock)
-}
-
-// read takes a snapshot from the server.
-func (k *keeper) read(ctx context.Context, conn *mysql.Conn, name db.Name, opt snapshotOptions) (*history.Snapshot, error) {
-	src := &source{conn: conn}
-	dir := filepath.Join(k.dir(), "snapshots")
-	if err := fsx.SecureDir(dir); err != nil {
-		return nil, err
-	}
-	so := snapshot.Options{Dir: dir, Throttle: k.throttle(conn), Clock: k.site.where.Clock, Changed: k.recorder.Changed}
-	if opt.progress != nil {
-		t, err := conn.Table(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		told := opt.progress(name.String(), t.Rows)
-		so.Progress = func(p snapshot.Progress) { told(p.Rows) }
-	}
-	return snapshot.Take(ctx, src, k.recorder, k.site.Repo, name, so)
-}
-
-// throttle waits while the server is busier than the configuration allows.
-func (k *keeper) throttle(conn *mysql.Conn) func(context.Context) error {
-	load := func(ctx context.Context) (snapshot.Load, error) {
-		l, err := conn.Load(ctx)
-		return snapshot.Load{Threads: l.Running, Lag: l.Lag, Connections: l.Connections, MaxConnections: l.MaxConnections}, err
-	}
-	limits := snapshot.Limits{MaxThreads: k.site.backup.MaxLoad, MaxLag: k.site.backup.MaxLag.D(), MaxConnectionsShare: maxConnections}
-	return snapshot.Throttle(load, limits, k.site.where.Clock, func(reason string) {
-		if reason != "" {
-			k.say("a snapshot waits: %s", reason)
-		}
-	})
-}
-
-// maxConnections is the share of a server's connections that may be in use while it is read.
-const maxConnections = 0.9
-
-// source reads a server's tables for snapshots.
-type source struct{ conn *mysql.Conn }
-
-var _ snapshot.Source = (*source)(nil)
-
-func (s *source) Chunk(ctx context.Context, t *db.Table, after db.Row, limit int, fn func(db.Row) error) (int, error) {
-	return rowio.Chunk(ctx, s.conn.DB, t, nil, after, limit, fn)
-}
-
-func (s *source) Exact(ctx context.Context, t *db.Table, fn func(db.Row) error) (db.Position, error) {
-	snap, pos, err := s.conn.ExactSnapshot(ctx)
-	if err != nil {
-		return pos, err
-	}
-	defer func() { _ = snap.Close() }() // only read from
-	for row, err := range rowio.Stream(ctx, snap, t, nil, "") {
-		if err == nil {
-			err = fn(row)
-		}
-		if err != nil {
-			return pos, err
-		}
-	}
-	return pos, nil
-}
-
-func (s *source) Position(ctx context.Context) (db.Position, error) { return s.conn.Position(ctx) }
-
-func (s *source) Definition(ctx context.Context, name db.Name) (*history.Definition, error) {
-	t, create, err := s.conn.Definition(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	return history.NewDefinition(t, []string{create})
+	return err
 }
 
 // keepCatalog stores views, routines and rights when they have changed.

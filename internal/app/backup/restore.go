@@ -95,15 +95,16 @@ func (t *Then) At() time.Time { return t.cut.At }
 // When is the moment in words: "before 14:02", "right after 0-1-4711".
 func (t *Then) When() string { return t.when }
 
-// Last says for people which transaction is the last one that counts.
+// Last says for people which transaction is the last one that counts: "up to transaction 7, of
+// 2026-11-20 14:01:58 UTC".
 func (t *Then) Last() string {
 	switch {
 	case t.cut.Seq == 0:
-		return "no transaction was recorded before it"
+		return "where recording began"
 	case t.cut.At.IsZero():
-		return fmt.Sprintf("the last transaction in it is number %d", t.cut.Seq)
+		return fmt.Sprintf("up to transaction %d", t.cut.Seq)
 	}
-	return fmt.Sprintf("the last transaction in it is number %d, committed at %s", t.cut.Seq, localTime(t.cut.At))
+	return fmt.Sprintf("up to transaction %d, of %s", t.cut.Seq, localTime(t.cut.At))
 }
 
 // localTime is t for people, with its fraction where there is one.
@@ -227,7 +228,7 @@ func (t *Table) Estimate() int64 {
 // Source says for people what the table is made of.
 func (t *Table) Source() string {
 	if t.fold.Base == nil {
-		return "its creation" + changesIn(t.fold.From, t.cut.Seq)
+		return "every change since it was made, or emptied"
 	}
 	b := t.fold.Base
 	return fmt.Sprintf("a snapshot of %s (%s, %s)", b.At.Local().Format("2006-01-02 15:04:05 MST"), term.Plural(b.Rows, "row"), term.Bytes(b.Bytes)) +

@@ -73,10 +73,12 @@ type keeper struct {
 	tell     func(at time.Time, text string)
 
 	// What follows belongs to the goroutine that does the jobs.
-	lastDay   time.Time // when daily work was done
-	lastDrill time.Time
-	catalog   string    // digest of the catalog that was stored last
-	catalogAt time.Time // when it was looked at
+	lastDay    time.Time // when daily work was done
+	lastUpkeep time.Time
+	lookAgain  map[db.Name]time.Time // when a table's snapshot may be due
+	lastDrill  time.Time
+	catalog    string    // digest of the catalog that was stored last
+	catalogAt  time.Time // when it was looked at
 
 	mu      sync.Mutex
 	lost    map[db.Name]bool // tables that need a new snapshot; the zero Name is all
@@ -101,7 +103,7 @@ func newKeeper(ctx context.Context, w Where, opt ServeOptions) (*keeper, error) 
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{site: site, tell: opt.Say, lost: map[db.Name]bool{}, ledger: watch.NewLedger(site.dataDir)}
+	k := &keeper{site: site, tell: opt.Say, lost: map[db.Name]bool{}, lookAgain: map[db.Name]time.Time{}, ledger: watch.NewLedger(site.dataDir)}
 	if k.tell == nil {
 		k.tell = func(time.Time, string) {}
 	}
@@ -177,7 +179,9 @@ func (k *keeper) open(ctx context.Context, start record.Start) (history.Feed, st
 	return feed, server, nil
 }
 
-func purged(err error) bool { return errors.Is(err, binlogs.ErrPurged) || errors.Is(err, binlogs.ErrLost) }
+func purged(err error) bool {
+	return errors.Is(err, binlogs.ErrPurged) || errors.Is(err, binlogs.ErrLost)
+}
 
 // onLost notes that tables can only be restored from snapshots that begin from now on.
 func (k *keeper) onLost(tables []db.Name, reason string) {
