@@ -50,6 +50,9 @@ func (k *keeper) snapshots(ctx context.Context, opt snapshotOptions) (*taken, er
 		}
 		due, inside, err := k.due(ctx, name, opt.all)
 		k.later(name, due, err)
+		if err == nil && !due {
+			err = k.found(name)
+		}
 		if err == nil && due {
 			err = k.take(ctx, conn, name, inside, opt, out)
 		}
@@ -70,6 +73,17 @@ func (k *keeper) isLost(name db.Name) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.lost[name] || k.lost[db.Name{}]
+}
+
+// found notes that a table needs no snapshot any more.
+func (k *keeper) found(name db.Name) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.lost[name] {
+		return nil
+	}
+	delete(k.lost, name)
+	return k.writeLost()
 }
 
 // later notes when a table is to be looked at again: what is due is tried again soon, the
@@ -164,10 +178,7 @@ func (k *keeper) take(ctx context.Context, conn *mysql.Conn, name db.Name, insid
 	if err != nil {
 		return err
 	}
-	k.mu.Lock()
-	delete(k.lost, name)
-	err = k.writeLost()
-	k.mu.Unlock()
+	err = k.found(name)
 	from := "read from the server"
 	if inside {
 		from = "made in the repository"
