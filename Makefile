@@ -36,7 +36,7 @@ test-servers: setup ## run the tests with a server on every MySQL and MariaDB th
 	LULL_TEST_SERVERS=$(SERVERS) $(GO) test -p 2 -count 1 -timeout 60m $(SLOW)
 
 bench: build ## measure beside other tools; BENCH=quick is a tenth, BENCH_KEEP=no keeps no logs
-	scripts/setup.sh server
+	scripts/setup.sh bench
 	$(GO) build -o bin/bench ./bench
 	bin/bench -lull bin/lull
 

@@ -54,7 +54,7 @@ func (r *back) prepare(ctx context.Context) (err error) {
 	if err := fill(ctx, r.shop.db, billingSQL, r.size.billing, r.size.batch); err != nil {
 		return err
 	}
-	if r.want, err = r.shop.checksum(ctx); err != nil {
+	if r.want, err = r.shop.checksum(ctx, "billing"); err != nil {
 		return err
 	}
 	if r.want != r.logs.Checksum {
@@ -79,7 +79,7 @@ func (r *back) after(ctx context.Context, way func(context.Context) (took, error
 			return t, err
 		}
 		t.server += r.shop.cpu() - before
-		sum, err := r.shop.checksum(ctx)
+		sum, err := r.shop.checksum(ctx, "billing")
 		if err == nil && sum != r.want {
 			err = fmt.Errorf("billing has checksum %d afterwards, %d before: rows differ", sum, r.want)
 		}
@@ -125,7 +125,7 @@ func (r *back) load(ctx context.Context) (took, error) {
 }
 
 // mariadb runs the command line client, with its input from a file unless that is "".
-func (r *back) mariadb(ctx context.Context, s *shop, input string, args ...string) (took, error) {
+func (b *bench) mariadb(ctx context.Context, s *shop, input string, args ...string) (took, error) {
 	cmd, err := s.Binaries().Command(ctx, "mariadb", append(s.client(), args...)...)
 	if err != nil {
 		return took{}, err
@@ -138,7 +138,7 @@ func (r *back) mariadb(ctx context.Context, s *shop, input string, args ...strin
 		defer f.Close()
 		cmd.Stdin = f
 	}
-	return r.child(cmd)
+	return b.child(cmd)
 }
 
 // restore is the usual way: another server from a full dump, the one table out of it and into

@@ -20,11 +20,13 @@ import (
 var tiny = size{
 	name: "tiny", billing: 3000, clients: 200, orders: 300, lines: 400,
 	batch: 1000, txs: 50, oltp: 3_000_000, poolSize: "64M",
+	pastBilling: 1000, pastClients: 2000, pastOrders: 3000, pastLines: 4000, pastPool: "64M",
+	writeRows: 500, writeFor: time.Second,
 }
 
 func tinyBench(tb testing.TB) *bench {
 	tb.Helper()
-	b := &bench{size: tiny, rounds: 1, now: clock.System(), out: tb.Output(), lull: os.Args[0], merge: true, parts: "find,out,apply"}
+	b := &bench{size: tiny, rounds: 1, now: clock.System(), out: tb.Output(), lull: os.Args[0], merge: true, parts: "find,out,apply,snapshot,restore,record"}
 	err := b.folders(tb.TempDir())
 	if err == nil {
 		err = os.Mkdir(b.work, 0o700)
@@ -58,7 +60,7 @@ func TestContests(t *testing.T) {
 	if err := b.report.write(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"lull find", "mariadb-binlog -v", "lull undo ID --out", "LOAD DATA", "restored dump"} {
+	for _, want := range []string{"lull find", "mariadb-binlog -v", "lull undo ID --out", "LOAD DATA", "restored dump", "lull backup now", "lull, snapshots", "lull restore", "own ms"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report does not say %q:\n%s", want, out.String())
 		}
@@ -198,14 +200,14 @@ func TestChecksumTellsRowsApart(t *testing.T) {
 	if err := fill(t.Context(), s.db, billingSQL, 500, 100); err != nil {
 		t.Fatal(err)
 	}
-	before, err := s.checksum(t.Context())
+	before, err := s.checksum(t.Context(), "billing")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := execAll(t.Context(), s.db, "UPDATE billing SET paid_at = paid_at + INTERVAL 1 MICROSECOND WHERE id = 6"); err != nil {
 		t.Fatal(err)
 	}
-	if after, err := s.checksum(t.Context()); err != nil || after == before {
+	if after, err := s.checksum(t.Context(), "billing"); err != nil || after == before {
 		t.Errorf("checksum %d after, %d before: %v", after, before, err)
 	}
 }

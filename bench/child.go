@@ -98,7 +98,7 @@ func median(runs []took) (took, error) {
 	}, nil
 }
 
-func middle[T time.Duration | float64 | int64](runs []took, of func(took) T) T {
+func middle[R any, T time.Duration | float64 | int64](runs []R, of func(R) T) T {
 	values := make([]T, len(runs))
 	for i, t := range runs {
 		values[i] = of(t)

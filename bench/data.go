@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // size is how much data is made.
@@ -19,17 +20,30 @@ type size struct {
 	oltp     int64 // bytes to which their events are repeated
 	poolSize string
 	disk     int64 // bytes that are needed at the most
+
+	pastBilling int // rows of the shop whose past is kept
+	pastClients int
+	pastOrders  int
+	pastLines   int
+	pastPool    string
+	writeRows   int           // of each of sysbench's tables
+	writeFor    time.Duration // how long it writes at a time
 }
 
 // full makes 5 million rows: about 1.2 GB of binlog, and as much again of small transactions.
+// The shop whose past is kept has 2.5 GB, one percent of it in billing.
 var full = size{
 	name: "full", billing: 1_000_000, clients: 500_000, orders: 1_500_000, lines: 2_000_000,
-	batch: 50_000, txs: 20_000, oltp: 1_050_000_000, poolSize: "1G", disk: 12_000_000_000,
+	batch: 50_000, txs: 20_000, oltp: 1_050_000_000, poolSize: "1G", disk: 25_000_000_000,
+	pastBilling: 100_000, pastClients: 1_000_000, pastOrders: 3_000_000, pastLines: 5_000_000, pastPool: "4G",
+	writeRows: 100_000, writeFor: 30 * time.Second,
 }
 
 var tenth = size{
 	name: "quick", billing: 100_000, clients: 50_000, orders: 150_000, lines: 200_000,
-	batch: 50_000, txs: 2_000, oltp: 105_000_000, poolSize: "256M", disk: 3_000_000_000,
+	batch: 50_000, txs: 2_000, oltp: 105_000_000, poolSize: "256M", disk: 5_000_000_000,
+	pastBilling: 10_000, pastClients: 100_000, pastOrders: 300_000, pastLines: 500_000, pastPool: "512M",
+	writeRows: 20_000, writeFor: 8 * time.Second,
 }
 
 // schemaSQL is the shop. Its rows are made from their number alone, so every server gets the

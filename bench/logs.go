@@ -78,7 +78,7 @@ func (b *bench) makeBig(ctx context.Context, l *corpus) (err error) {
 	if err := b.size.fillAll(ctx, s.db); err != nil {
 		return err
 	}
-	if l.Checksum, err = s.checksum(ctx); err != nil {
+	if l.Checksum, err = s.checksum(ctx, "billing"); err != nil {
 		return err
 	}
 	b.say("dumping it")

@@ -1,7 +1,8 @@
 // The bench command measures Lull against the tools people have, side by side on the same
 // files and the same server: mariadb-binlog for finding and writing SQL, go-mysql for
-// decoding, LOAD DATA and the way over a restored dump for putting rows back. It prints one
-// table of medians and ratios, and fails when a row that was put back differs.
+// decoding, LOAD DATA and the way over a restored dump for putting rows back, mydumper,
+// mariadb-backup and a replica for keeping a past. It prints tables of medians and ratios, and
+// fails when a row that was put back differs.
 //
 // It is for people who change Lull, not for those who use it, and no test: machines differ,
 // so it judges no figure.
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,18 +28,22 @@ import (
 
 // bench is one run.
 type bench struct {
-	lull   string // the program that is measured
-	cache  string // where the logs are kept between runs
-	work   string // removed at the end
-	size   size
-	rounds int
-	skip   int // leading rounds that are not counted
-	parts  string
-	merge  bool
-	now    clock.Clock
-	out    io.Writer
-	report report
+	lull    string // the program that is measured
+	cache   string // where the logs are kept between runs
+	work    string // removed at the end
+	size    size
+	rounds  int
+	skip    int // leading rounds that are not counted
+	parts   string
+	merge   bool
+	now     clock.Clock
+	out     io.Writer
+	report  report
+	missing []string // tools that are not installed
 }
+
+// allParts are the contests.
+const allParts = "find,out,decode,apply,snapshot,restore,record"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -59,7 +65,7 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	keep := flags.Bool("keep", env("BENCH_KEEP") != "no", "keep the generated logs for the next run")
 	flags.StringVar(&b.lull, "lull", "bin/lull", "measure this `program`")
 	flags.IntVar(&b.rounds, "rounds", 3, "count `N` rounds of each contest, after one that is not counted")
-	flags.StringVar(&b.parts, "only", "find,out,decode,apply", "the `contests` to run")
+	flags.StringVar(&b.parts, "only", allParts, "the `contests` to run")
 	flags.BoolVar(&b.merge, "merge", true, "also go the way over a restored dump, once")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -126,16 +132,27 @@ func (b *bench) alone(run func() error) (err error) {
 }
 
 func (b *bench) run(ctx context.Context) error {
-	logs, err := b.logs(ctx)
-	if err != nil {
-		return err
-	}
+	var logs *corpus
 	for _, c := range []struct {
 		name string
 		run  func(context.Context, *corpus) error
-	}{{"find", b.find}, {"out", b.writeSQL}, {"decode", b.decode}, {"apply", b.putBack}} {
+	}{
+		{"find", b.find},
+		{"out", b.writeSQL},
+		{"decode", b.decode},
+		{"apply", b.putBack},
+		{"snapshot", b.snapshots},
+		{"restore", b.oneTable},
+		{"record", b.record},
+	} {
 		if !strings.Contains(","+b.parts+",", ","+c.name+",") {
 			continue
+		}
+		if logs == nil && slices.Contains([]string{"find", "out", "decode", "apply"}, c.name) {
+			var err error
+			if logs, err = b.logs(ctx); err != nil {
+				return err
+			}
 		}
 		b.say("measuring %s", c.name)
 		if err := c.run(ctx, logs); err != nil {

@@ -9,7 +9,10 @@ import (
 )
 
 // report is what was measured, contest by contest.
-type report struct{ contests []contest }
+type report struct{ contests []section }
+
+// section is what can be printed by itself.
+type section interface{ write(out io.Writer) error }
 
 // contest is one job done in several ways; the first is Lull's.
 type contest struct {
@@ -22,7 +25,7 @@ type contest struct {
 
 // add takes the runs of a contest.
 func (b *bench) add(title string, bytes, rows int64, cs []contender, runs [][]took) error {
-	c := contest{title: title, bytes: bytes, rows: rows}
+	c := &contest{title: title, bytes: bytes, rows: rows}
 	for i := range cs {
 		m, err := median(runs[i])
 		if err != nil {

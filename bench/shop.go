@@ -25,12 +25,12 @@ type shop struct {
 	db *sql.DB
 }
 
-// startServer starts an empty server below the working folder.
-func (b *bench) startServer(ctx context.Context) (*shop, error) {
-	srv, err := server.Start(ctx, server.Options{Dir: b.work, Args: []string{
+// startServer starts an empty server below the working folder, with these flags besides.
+func (b *bench) startServer(ctx context.Context, args ...string) (*shop, error) {
+	srv, err := server.Start(ctx, server.Options{Dir: b.work, Args: append([]string{
 		"--innodb-buffer-pool-size=" + b.size.poolSize, "--innodb-log-file-size=512M",
 		"--max-binlog-size=1G", "--local-infile=ON", "--max-allowed-packet=16M",
-	}})
+	}, args...)})
 	if err != nil {
 		return nil, err
 	}
@@ -98,12 +98,12 @@ func (s *shop) spot(ctx context.Context) (p spot, err error) {
 	return p, rows.Scan(&p.File, &p.Pos, &ignored, &ignored)
 }
 
-// checksum is the server's own checksum over all rows of billing, whatever their order.
-func (s *shop) checksum(ctx context.Context) (sum int64, err error) {
+// checksum is the server's own checksum over all rows of a table, whatever their order.
+func (s *shop) checksum(ctx context.Context, table string) (sum int64, err error) {
 	var name string
-	err = s.db.QueryRowContext(ctx, "CHECKSUM TABLE billing EXTENDED").Scan(&name, &sum)
+	err = s.db.QueryRowContext(ctx, "CHECKSUM TABLE "+table+" EXTENDED").Scan(&name, &sum)
 	if err != nil {
-		return 0, fmt.Errorf("checksum billing: %w", err)
+		return 0, fmt.Errorf("checksum %s: %w", table, err)
 	}
 	return sum, nil
 }
@@ -130,13 +130,23 @@ func (s *shop) settle(ctx context.Context) error {
 // ticks is how many units of CPU time Linux counts in a second.
 const ticks = 100
 
+func (s *shop) pid() (string, error) {
+	pid, err := os.ReadFile(filepath.Join(filepath.Dir(s.DataDir()), "mysqld.pid"))
+	return strings.TrimSpace(string(pid)), err
+}
+
 // cpu is the CPU seconds that the server has used, 0 where the system does not tell.
 func (s *shop) cpu() float64 {
-	pid, err := os.ReadFile(filepath.Join(filepath.Dir(s.DataDir()), "mysqld.pid"))
+	pid, err := s.pid()
 	if err != nil {
 		return 0
 	}
-	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+	return processCPU(pid)
+}
+
+// processCPU is the CPU seconds that a running process has used.
+func processCPU(pid string) float64 {
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
 		return 0
 	}

@@ -1,13 +1,23 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine does not have: a MariaDB server, a C
-# compiler for the race detector, and other tools that read the repository's format; with the argument "server", the server only. The tests
-# start servers of their own, so the service that the package brings is stopped if this
-# script installed it. Does nothing when all is there.
+# compiler for the race detector, and other tools that read the repository's format; with the
+# argument "server", the server only; with "bench", the server and, where there is apt, the
+# tools that Lull is measured against. The tests start servers of their own, so the service
+# that the package brings is stopped if this script installed it. Does nothing when all is there.
 set -euo pipefail
 
 missing=()
 command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
-if [ "${1:-}" != server ]; then
+if [ "${1:-}" = bench ]; then
+	# Without apt the benchmark says what it does not measure.
+	if command -v apt-get >/dev/null; then
+		for tool in mydumper sysbench zstd; do
+			command -v $tool >/dev/null || missing+=($tool)
+		done
+		command -v mariadb-backup >/dev/null || missing+=(mariadb-backup)
+		command -v taskset >/dev/null || missing+=(util-linux)
+	fi
+elif [ "${1:-}" != server ]; then
 	command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 	# The repository's format is read with other tools, too.
 	for tool in age zstd python3; do
