@@ -101,6 +101,7 @@ func (f *fold) logChange(ctx context.Context, a *adder, c *history.RowChange) er
 	}
 	a.g.first = min(a.g.first, c.Seq)
 	f.movesUnread(a.g, c.Seq, e)
+	f.middleUnread(a.g, c.Seq, e)
 	return a.add(place{c.Seq, c.N}, d.Table, cols, e)
 }
 
@@ -146,6 +147,20 @@ func (f *fold) movesUnread(g *edge, seq history.Seq, e event) {
 	}
 }
 
+// middleUnread warns of rows that may have fallen by way of a table between: while the snapshot
+// of that one was read, a row of it could fall unread and unlogged, and with it rows that were
+// read before.
+func (f *fold) middleUnread(g *edge, seq history.Seq, e event) {
+	if !g.child.fuzzyAt(seq) || e.new == nil && g.onDelete == none || e.new != nil && g.update == none {
+		return
+	}
+	for _, d := range g.child.down {
+		if d.child.basis != nil && d.child.basis.from < seq && d.inForce(seq) {
+			f.warn("%s: foreign keys took effect through %s while the snapshot of that was read", d.child.name, g.child.name)
+		}
+	}
+}
+
 // movesKey says that the foreign key's columns are part of what tells the child's rows apart.
 func (g *edge) movesKey() bool {
 	t := g.child.basis.epochs[g.epoch].def.Table
@@ -176,6 +191,7 @@ func (f *fold) emit(n *node, t *db.Table, p place, old, fresh db.Row) (emitted b
 			continue
 		}
 		f.movesUnread(g, p.seq, e)
+		f.middleUnread(g, p.seq, e)
 		a := &adder{g: g, s: g.sorter}
 		if err := a.add(p, t, cols, e); err != nil {
 			return emitted, err

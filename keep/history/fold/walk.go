@@ -385,13 +385,14 @@ func (w *walker) settle() error {
 	if s.count <= 0 {
 		return nil
 	}
+	if !s.made && s.at.seq <= w.base {
+		// An update says that the row was there before, and the snapshot read its key and found
+		// none: it was gone by then, by a foreign key that nobody logged.
+		return nil
+	}
 	for i := range s.row {
 		if s.row[i].State != db.Absent || w.g.table.Columns[i].Generated {
 			continue
-		}
-		if !s.made && s.at.seq <= w.base {
-			// The snapshot read the key after this change and found no row: it was gone by then.
-			return nil
 		}
 		if w.f.notes != nil {
 			return nil // the last round tells
