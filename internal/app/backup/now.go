@@ -61,6 +61,7 @@ func Now(ctx context.Context, w Where, opt NowOptions) (*NowDone, error) {
 		return nil, err
 	}
 	last := k.recorder.Status()
+	k.onStatus(last)
 	out.Transactions = int64(last.Seq - end.Seq)
 	out.Until = last.At.UTC().Format(time.RFC3339Nano)
 	return out, nil

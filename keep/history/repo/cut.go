@@ -340,13 +340,14 @@ func (r *Repo) outside(ctx context.Context, c *chain, at time.Time, h *Hole) (Cu
 	if err != nil {
 		return Cut{}, err
 	}
-	why := "it is behind the end of what was recorded"
+	why := "it lies before history begins"
 	switch {
 	case h != nil && h.Before > 0:
 		why = "it lies in a hole: " + h.String()
 		moments = append(moments, h.Since, momentOf(h.Until))
-	case at.Before(end):
-		why = "it lies before history begins"
+	case !at.Before(end):
+		return Cut{}, lull.Errorf(lull.Usage, "the last moment that can be restored is "+clockTime(end)+"; lull backup now records up to the present",
+			"it is after the end of what was recorded")
 	}
 	if begin := momentOf(first); !begin.After(end) {
 		moments = append(moments, begin)

@@ -54,8 +54,8 @@ func TestCut(t *testing.T) {
 	at(minute(4).Add(-1), "3 0-1-3|0-1-4")
 	at(minute(5), "4 0-1-4|0-1-5")
 	at(minute(20), "19 0-1-19|0-1-20")
-	at(minute(20).Add(1), "2 find moment 2026-03-01 00:20:00: it is behind the end of what was recorded "+
-		"(the nearest moment that can be restored is 2026-03-01 00:20:00 UTC)")
+	at(minute(20).Add(1), "2 find moment 2026-03-01 00:20:00: it is after the end of what was recorded "+
+		"(the last moment that can be restored is 2026-03-01 00:20:00 UTC; lull backup now records up to the present)")
 	at(minute(1), "it lies before history begins (the nearest moments that can be restored are 2026-02-28 22:20:01 UTC and 2026-03-01 00:01:01 UTC)")
 	at(minute(-100).Add(time.Second), "0 | no changes are kept around this moment")
 	at(minute(-100), "it lies before history begins (the nearest moment that can be restored is 2026-02-28 22:20:01 UTC)")
