@@ -72,7 +72,7 @@ func (d *Database) judged(ctx context.Context, r *history.Result, all bool) (*Fo
 	}
 	out := &Found{Result: r}
 	for i := range judged {
-		if judged[i].Plan != "" && !all {
+		if own := judged[i].Plan != "" || strings.HasPrefix(judged[i].Table.Table, workPrefix); own && !all {
 			out.Own++
 			continue
 		}
@@ -80,6 +80,9 @@ func (d *Database) judged(ctx context.Context, r *history.Result, all bool) (*Fo
 	}
 	return out, nil
 }
+
+// workPrefix begins the names of tables that are only there while lull restores.
+const workPrefix = "_lull_"
 
 // Recorded is a repository's part of a database's past. Past reads its transactions in the
 // window; from then on, End, the server's own logs go on.

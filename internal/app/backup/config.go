@@ -147,6 +147,12 @@ func (c *Config) check() error {
 		if d == nil || d.DSN == "" {
 			return c.wrong("add dsn: mysql://user@host:3306/schema", "databases/%s has no dsn", name)
 		}
+		if hasPassword(d.DSN) {
+			return c.wrong("put it into a file of its own: password_file: FILE", "databases/%s: the dsn holds a password", name)
+		}
+		if b := c.Backups[name]; b != nil && hasPassword(b.Drill.DSN) {
+			return c.wrong("put it into a file of its own: password_file: FILE", "backups/%s: the dsn of drill holds a password", name)
+		}
 		for _, p := range slices.Concat(d.Tables, d.Exclude) {
 			if _, err := path.Match(p, ""); err != nil || strings.Count(p, ".") != 1 {
 				return c.wrong("write SCHEMA.TABLE, for example shop.* or shop.billing", "databases/%s: %q is not a pattern for tables", name, p)
@@ -164,6 +170,13 @@ func (c *Config) check() error {
 		}
 	}
 	return nil
+}
+
+// hasPassword says that a URL has a password in it, which would be in clear in the file.
+func hasPassword(url string) bool {
+	_, rest, ok := strings.Cut(url, "://")
+	at := strings.LastIndexByte(rest, '@')
+	return ok && at > 0 && strings.Contains(rest[:at], ":")
 }
 
 func plainName(name string) bool {

@@ -18,6 +18,7 @@ import (
 	"github.com/lull-ops/lull/db/mysql/rowio"
 	"github.com/lull-ops/lull/db/mysql/server"
 	"github.com/lull-ops/lull/internal/app"
+	"github.com/lull-ops/lull/internal/term"
 	"github.com/lull-ops/lull/keep/history"
 	"github.com/lull-ops/lull/keep/history/fold"
 	"github.com/lull-ops/lull/watch"
@@ -327,7 +328,7 @@ func (k *keeper) drillNow(ctx context.Context) error {
 func (k *keeper) drilled(d *Drill) error {
 	id := "drill-" + k.site.Name + "-" + d.Table
 	if d.OK {
-		k.say("drill of %s: %d rows came back in %.1f s", d.Table, d.Rows, d.Seconds)
+		k.say("drill of %s: %s came back in %s", d.Table, term.Plural(d.Rows, "row"), term.Duration(time.Duration(d.Seconds*float64(time.Second))))
 		return k.ledger.Close(id, d.At, fmt.Sprintf("%d rows came back", d.Rows))
 	}
 	k.say("NO: drill of %s: %s", d.Table, strings.Join(d.Problems, "; "))

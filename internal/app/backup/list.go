@@ -18,6 +18,7 @@ type Inventory struct {
 	Bytes, Objects  int64
 	Transactions    uint64
 	Encrypted       bool
+	Readable        bool // in clear, or the key is here: else spans are not known
 	Tables          []InventoryTable
 	Problems        []string
 }
@@ -42,7 +43,7 @@ type Span struct {
 
 // List reads what there is; it opens indexes and events, and no rows.
 func (s *Site) List(ctx context.Context) (*Inventory, error) {
-	inv := &Inventory{Database: s.Name, Store: s.store.String(), Encrypted: len(s.Repo.Recipients()) > 0}
+	inv := &Inventory{Database: s.Name, Store: s.store.String(), Encrypted: len(s.Repo.Recipients()) > 0, Readable: s.canRead()}
 	for info, err := range s.store.List(ctx, s.Name+"/") {
 		if err != nil {
 			return nil, err

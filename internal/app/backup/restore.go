@@ -40,9 +40,14 @@ type Then struct {
 func (s *Site) Then(ctx context.Context, at, scratch string) (*Then, error) {
 	out := &Then{site: s, asked: at, when: "before " + at, scratch: scratch}
 	var err error
-	if strings.HasPrefix(at, "f-") {
+	switch {
+	case strings.HasPrefix(at, "f-"):
 		out.cut, err = s.Repo.CutBefore(ctx, at)
-		return out, err
+		return out, asked(at, err)
+	case at == "now":
+		out.when = "after all that is recorded"
+		out.cut, err = s.Repo.Cut(ctx, history.Bound{})
+		return out, asked(at, err)
 	}
 	bound, err := app.ParseBound(at, s.where.Clock())
 	if err != nil {
@@ -59,10 +64,17 @@ func (s *Site) Then(ctx context.Context, at, scratch string) (*Then, error) {
 			return out, err
 		}
 	}
-	if out.cut, err = s.Repo.Cut(ctx, bound); lull.KindOf(err) == lull.Usage {
-		err = lull.Errorf(lull.Usage, lull.HintOf(err), "--at %s: %w", at, err)
+	out.cut, err = s.Repo.Cut(ctx, bound)
+	return out, asked(at, err)
+}
+
+// asked puts the moment as it was asked for in front of what is wrong with it.
+func asked(at string, err error) error {
+	wrong, ok := errors.AsType[*lull.Error](err)
+	if !ok || wrong.Kind != lull.Usage {
+		return err
 	}
-	return out, err
+	return lull.Errorf(lull.Usage, wrong.Hint, "--at %s: %w", at, wrong)
 }
 
 // afterTheEnd handles a time after the last transaction that is stored: when the recorder has
@@ -95,16 +107,16 @@ func (t *Then) At() time.Time { return t.cut.At }
 // When is the moment in words: "before 14:02", "right after 0-1-4711".
 func (t *Then) When() string { return t.when }
 
-// Last says for people which transaction is the last one that counts: "up to transaction 7, of
+// Last says for people which transaction is the last one that counts: "transaction 7, of
 // 2026-11-20 14:01:58 UTC".
 func (t *Then) Last() string {
 	switch {
 	case t.cut.Seq == 0:
-		return "where recording began"
+		return "recording began"
 	case t.cut.At.IsZero():
-		return fmt.Sprintf("up to transaction %d", t.cut.Seq)
+		return fmt.Sprintf("transaction %d", t.cut.Seq)
 	}
-	return fmt.Sprintf("up to transaction %d, of %s", t.cut.Seq, localTime(t.cut.At))
+	return fmt.Sprintf("transaction %d, of %s", t.cut.Seq, localTime(t.cut.At))
 }
 
 // localTime is t for people, with its fraction where there is one.

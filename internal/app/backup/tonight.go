@@ -37,6 +37,10 @@ func Tonight(ctx context.Context, w Where, done map[string]string) ([]Answer, er
 	if err != nil {
 		return nil, err
 	}
+	if len(conf.Names()) == 0 {
+		_, err := conf.choose("", "")
+		return nil, err
+	}
 	var out []Answer
 	for _, name := range conf.Names() {
 		one := w
@@ -75,7 +79,7 @@ func (s *Site) recording() Answer {
 	case err != nil:
 		a.Text = "nothing has recorded it here yet"
 	case now.Sub(st.Said) > silentAfter:
-		a.Text = fmt.Sprintf("nothing was recorded since %s: changes are only in the server's own logs", term.Ago(now, st.Said))
+		a.Text = fmt.Sprintf("the last recording was %s: what came since is only in the server's own logs", term.Ago(now, st.Said))
 	case st.Trouble != "":
 		a.Text, a.Fix = st.Trouble+", since "+term.Ago(now, st.Since), "lull check"
 	case st.Behind > behindAfter:
@@ -113,8 +117,8 @@ func (s *Site) restorable(inv *Inventory) Answer {
 		return a
 	}
 	a.OK = true
-	a.Text = fmt.Sprintf("%s can be restored to any transaction since %s (%s kept)", term.Plural(int64(len(inv.Tables)), "table"),
-		oldest.Local().Format("2 Jan 15:04"), term.Bytes(inv.Bytes))
+	a.Text = fmt.Sprintf("%s can be restored to any transaction since %s", term.Plural(int64(len(inv.Tables)), "table"),
+		oldest.Local().Format("2 Jan 15:04"))
 	return a
 }
 
