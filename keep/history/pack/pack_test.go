@@ -12,6 +12,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
 
 	lull "github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
@@ -305,4 +306,41 @@ func TestReadErrors(t *testing.T) {
 	if _, err := pack.Open(t.Context(), pack.At(bytes.NewReader(b), int64(len(b))+1), nil); err == nil {
 		t.Error("a file that is too short was opened")
 	}
+}
+
+// TestSealedAtOnce seals members in several goroutines and appends them in order.
+func TestSealedAtOnce(t *testing.T) {
+	to, with, _ := keys(t)
+	f := func(to []age.Recipient, with []age.Identity) {
+		t.Helper()
+		sealer := must(pack.NewSealer(to, 3))(t)
+		var sealed [40]*pack.Sealed
+		var g errgroup.Group
+		payload := func(i int) []byte { return bytes.Repeat([]byte{byte(i), 'x'}, 1000*i) }
+		for i := range sealed {
+			g.Go(func() (err error) {
+				sealed[i], err = sealer.Seal(pack.Member{Kind: pack.Rows, Count: int64(i)}, payload(i))
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		w := must(pack.NewWriter(&out, to))(t)
+		for _, s := range sealed {
+			if err := w.AddSealed(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(w.Close(pack.Index{Kind: pack.Snapshot, Created: started}))(t)
+		r := must(pack.Open(t.Context(), bytesOf(out.Bytes()), with))(t)
+		for i := range sealed {
+			if got := must(r.Payload(t.Context(), i))(t); !bytes.Equal(got, payload(i)) || r.Index().Members[i].Count != int64(i) {
+				t.Errorf("member %d came back as %d bytes", i, len(got))
+			}
+		}
+	}
+	f(nil, nil)
+	f(to, with)
 }

@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -12,7 +11,6 @@ import (
 	"io"
 
 	"filippo.io/age"
-	"github.com/klauspost/compress/zstd"
 )
 
 const (
@@ -28,49 +26,41 @@ const (
 // Writer writes one pack. It is for one goroutine. Once a method returned an error of the
 // io.Writer below, all that follow do.
 type Writer struct {
-	w          io.Writer
-	recipients []age.Recipient
-	enc        *zstd.Encoder
-	sum        hash.Hash
-	size       int64
-	members    []Member
-	encrypted  bool
-	closed     bool
-	err        error
-	buf        []byte
+	w         io.Writer
+	sealer    *Sealer
+	sum       hash.Hash
+	size      int64
+	members   []Member
+	encrypted bool
+	closed    bool
+	err       error
+	buf       []byte
 }
 
 // NewWriter begins a pack. Its members are encrypted to the recipients, to all of them, or not
 // at all when there are none.
 func NewWriter(w io.Writer, recipients []age.Recipient) (*Writer, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
-		zstd.WithZeroFrames(true))
+	sealer, err := NewSealer(recipients, 1)
 	if err != nil {
 		return nil, fmt.Errorf("begin pack: %w", err)
 	}
-	pw := &Writer{w: w, recipients: recipients, enc: enc, sum: sha256.New(), encrypted: len(recipients) > 0}
+	pw := &Writer{w: w, sealer: sealer, sum: sha256.New(), encrypted: len(recipients) > 0}
 	pw.write([]byte(header))
 	return pw, pw.err
 }
 
 // Add appends a member. Of m it fills in Offset, Size, Sum and Raw; the rest is kept as it is.
 func (w *Writer) Add(m Member, payload []byte) error {
-	if len(payload) > MaxRaw {
-		return fmt.Errorf("add %s: %d bytes are more than a member may have", place(len(w.members), &m), len(payload))
+	sealed, err := w.sealer.seal(m, payload, w.buf[:0])
+	if err != nil {
+		return err
 	}
-	w.buf = w.enc.EncodeAll(payload, w.buf[:0])
-	stored := w.buf
-	if len(w.recipients) > 0 {
-		var err error
-		if stored, err = seal(stored, w.recipients); err != nil {
-			return fmt.Errorf("encrypt %s: %w", place(len(w.members), &m), err)
-		}
-	}
-	m.Raw = int64(len(payload))
-	sum := sha256.Sum256(stored)
-	m.Sum = hex.EncodeToString(sum[:])
-	return w.append(m, stored)
+	w.buf = sealed.buf
+	return w.AddSealed(sealed)
 }
+
+// AddSealed appends a member that a Sealer for the same recipients has made ready.
+func (w *Writer) AddSealed(s *Sealed) error { return w.append(s.member, s.stored) }
 
 // Copy appends a member of another pack as it is stored there, without reading it. Bytes that
 // are not those m describes are refused with a CorruptError.
@@ -125,7 +115,7 @@ func (w *Writer) Close(ix Index) (sum string, err error) {
 	if len(text) > maxIndex {
 		return "", fmt.Errorf("write pack: an index of %d bytes is too large", len(text))
 	}
-	stored := w.enc.EncodeAll(text, nil)
+	stored := w.sealer.enc.EncodeAll(text, nil)
 	stored = appendTrailer(stored, w.size)
 	w.write(stored)
 	w.closed = true
@@ -143,20 +133,4 @@ func appendTrailer(index []byte, offset int64) []byte {
 	index = binary.LittleEndian.AppendUint64(index, uint64(n))
 	index = append(index, sum[:]...)
 	return append(index, end...)
-}
-
-func seal(plain []byte, recipients []age.Recipient) ([]byte, error) {
-	var out bytes.Buffer
-	out.Grow(len(plain) + len(plain)/1000 + 1024)
-	w, err := age.Encrypt(&out, recipients...)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(plain); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
 }

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math/bits"
 	"os"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/lull-ops/lull/db"
@@ -50,7 +52,10 @@ type SnapshotWriter struct {
 	opt     SnapshotOptions
 	payload []byte
 	digest  db.Digest // of payload
-	jobs    chan rowsJob
+	sealer  *pack.Sealer
+	jobs    chan *rowsJob
+	sealing sync.WaitGroup
+	free    chan []byte // payloads to use again
 	done    chan struct{}
 	cancel  context.CancelFunc
 	ctx     context.Context
@@ -64,12 +69,22 @@ type SnapshotWriter struct {
 	failed error
 }
 
-// rowsJob is a member to be; with flush set the part ends behind it.
+// rowsJob is a member to be; with flush set the part ends behind it. Members are sealed several
+// at a time and stored in the order of their jobs.
 type rowsJob struct {
-	payload []byte
-	digest  db.Digest
-	flush   chan error
+	digest db.Digest
+	ready  chan sealedRows // nil when there are no rows
+	flush  chan error
 }
+
+type sealedRows struct {
+	member *pack.Sealed
+	err    error
+}
+
+// sealers is how many members are sealed at a time: as many as there are processors, but the
+// server may be on this machine.
+func sealers() int { return min(4, runtime.GOMAXPROCS(0)) }
 
 // partFile is the part being written.
 type partFile struct {
@@ -97,9 +112,13 @@ func (r *Repo) NewSnapshot(ctx context.Context, meta history.Snapshot, def *hist
 		opt.PartBytes = 128 << 20
 	}
 	meta.Definition, meta.Parts, meta.Rows, meta.Bytes = def.ID, nil, 0, 0
+	sealer, err := pack.NewSealer(r.keys.Recipients, sealers())
+	if err != nil {
+		return nil, fmt.Errorf("begin snapshot of %s: %w", meta.Table, err)
+	}
 	w := &SnapshotWriter{
 		repo: r, meta: meta, def: payload, dir: dir, opt: opt,
-		jobs: make(chan rowsJob, 2), done: make(chan struct{}),
+		sealer: sealer, jobs: make(chan *rowsJob, sealers()), done: make(chan struct{}), free: make(chan []byte, sealers()),
 	}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	go w.work()
@@ -120,8 +139,23 @@ func (w *SnapshotWriter) Adopt(p StoredPart) error {
 	return nil
 }
 
+// Buffer is an empty slice with room for a payload of AddRows.
+func (w *SnapshotWriter) Buffer() []byte {
+	select {
+	case b := <-w.free:
+		if cap(b) <= 2*w.opt.MemberBytes { // one huge row is no reason to keep its memory
+			return b
+		}
+	default:
+	}
+	return make([]byte, 0, w.opt.MemberBytes+w.opt.MemberBytes/8)
+}
+
 // Add appends a row; it keeps nothing of it.
 func (w *SnapshotWriter) Add(row db.Row) error {
+	if w.payload == nil {
+		w.payload = w.Buffer()
+	}
 	w.payload = db.AppendRow(w.payload, row)
 	w.digest.Add(row)
 	if len(w.payload) >= w.opt.MemberBytes {
@@ -131,7 +165,7 @@ func (w *SnapshotWriter) Add(row db.Row) error {
 }
 
 // AddRows appends rows that are written already, one db.AppendRow after the other, whose digest
-// is d. The payload becomes the writer's.
+// is d. The payload becomes the writer's; Buffer gives the next.
 func (w *SnapshotWriter) AddRows(payload []byte, d *db.Digest) error {
 	if len(w.payload) > 0 {
 		w.payload = append(w.payload, payload...)
@@ -160,13 +194,29 @@ func (w *SnapshotWriter) Flush() error {
 }
 
 func (w *SnapshotWriter) send(flush chan error) error {
+	payload := w.payload
+	job := &rowsJob{digest: w.digest, flush: flush}
+	if len(payload) > 0 {
+		job.ready = make(chan sealedRows, 1)
+	}
 	select {
-	case w.jobs <- rowsJob{w.payload, w.digest, flush}:
-		w.payload, w.digest = make([]byte, 0, w.opt.MemberBytes+w.opt.MemberBytes/8), db.Digest{}
-		return nil
+	case w.jobs <- job:
 	case <-w.done:
 		return w.fault()
 	}
+	w.payload, w.digest = nil, db.Digest{}
+	if job.ready != nil {
+		w.sealing.Go(func() {
+			m := pack.Member{Kind: pack.Rows, Table: w.meta.Table, Definition: w.meta.Definition, Count: job.digest.Rows}
+			sealed, err := w.sealer.Seal(m, payload)
+			job.ready <- sealedRows{sealed, err}
+			select {
+			case w.free <- payload[:0]:
+			default:
+			}
+		})
+	}
+	return nil
 }
 
 func (w *SnapshotWriter) fault() error {
@@ -229,6 +279,7 @@ func (w *SnapshotWriter) Abort(ctx context.Context) error {
 func (w *SnapshotWriter) stop() {
 	w.cancel()
 	<-w.done
+	w.sealing.Wait()
 }
 
 // work makes members and parts of what is sent.
@@ -259,8 +310,8 @@ func (w *SnapshotWriter) work() {
 	}
 }
 
-func (w *SnapshotWriter) do(job rowsJob) error {
-	if len(job.payload) > 0 {
+func (w *SnapshotWriter) do(job *rowsJob) error {
+	if job.ready != nil {
 		if err := w.member(job); err != nil {
 			return err
 		}
@@ -277,14 +328,17 @@ func (w *SnapshotWriter) do(job rowsJob) error {
 	return nil
 }
 
-func (w *SnapshotWriter) member(job rowsJob) error {
+func (w *SnapshotWriter) member(job *rowsJob) error {
+	rows := <-job.ready
+	if rows.err != nil {
+		return rows.err
+	}
 	if w.part == nil {
 		if err := w.begin(); err != nil {
 			return err
 		}
 	}
-	m := pack.Member{Kind: pack.Rows, Table: w.meta.Table, Definition: w.meta.Definition, Count: job.digest.Rows}
-	if err := w.part.pack.Add(m, job.payload); err != nil {
+	if err := w.part.pack.AddSealed(rows.member); err != nil {
 		return err
 	}
 	sum, err := parseSum(job.digest.Sum())

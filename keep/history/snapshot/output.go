@@ -126,7 +126,7 @@ func (o *output) flush() error {
 	if err := o.w.AddRows(o.payload, &o.digest); err != nil {
 		return err
 	}
-	o.payload, o.digest, o.lastAt = make([]byte, 0, o.o.memberBytes+o.o.memberBytes/8), db.Digest{}, 0
+	o.payload, o.digest, o.lastAt = o.w.Buffer(), db.Digest{}, 0
 	return o.fault()
 }
 
