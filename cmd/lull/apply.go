@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/lull-ops/lull/act/undo"
 	"github.com/lull-ops/lull/db/mysql"
 	"github.com/lull-ops/lull/internal/app"
+	"github.com/lull-ops/lull/internal/app/backup"
 	"github.com/lull-ops/lull/internal/term"
 	"github.com/spf13/cobra"
 )
@@ -50,24 +52,31 @@ when it is called again; one that is done changes nothing.`,
 		},
 	}
 	f.addDB(cmd)
+	f.addConfig(cmd, a)
 	cmd.Flags().IntVar(&conns, "connections", defaultConnections, "write batches over `N` connections, 1 to 4")
 	return cmd
 }
 
 // connect opens the database of a plan: where --db says, else where the plan was made.
 func (f *sourceFlags) connect(ctx context.Context, a *runner, target string) (*mysql.Conn, error) {
-	url := f.db
-	if url == "" {
-		url = target
+	url, passwordFile := cmp.Or(f.db, target), f.passwordFile
+	if f.db == "" && passwordFile == "" { // a plan holds no password: lull.yaml may know where it is
+		where, err := (&siteFlags{config: f.config}).where(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		if known, file, ok := backup.ByTarget(where, target); ok {
+			url, passwordFile = known, file
+		}
 	}
-	return app.Connect(ctx, url, f.passwordFile, a.dbEnv(ctx))
+	return app.Connect(ctx, url, passwordFile, a.dbEnv(ctx))
 }
 
 // nextApply is the command that applies the plan, with what it needs to reach the database:
 // a plan knows the server, but no password.
 func (f *sourceFlags) nextApply(p *act.Stored) string {
 	next := "lull apply " + p.ID
-	if strings.HasPrefix(f.db, "env:") || strings.HasPrefix(f.db, "file:") || f.passwordFile != "" {
+	if strings.HasPrefix(f.db, "env:") || strings.HasPrefix(f.db, "file:") || f.passwordFile != "" || f.config != "" {
 		next += f.againDB()
 	}
 	return next

@@ -13,7 +13,7 @@ import (
 func newBackupCmd(a *runner) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "backup",
-		Short:   "Keep the past of your databases, and prove that it can be restored",
+		Short:   "Keep your databases' past, and prove that it can be restored",
 		GroupID: operate,
 		Long: `Backup looks after the repositories that lull serve keeps, as lull.yaml says: a
 snapshot of every table and every change since, so that any table can be
@@ -30,6 +30,7 @@ restored to any moment. docs/backup.md tells how to begin.`,
 func siteCmd(f *siteFlags, use, short, long, example string, run func(ctx context.Context, site *backup.Site) error, a *runner) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use + " [DATABASE]", Short: short, Long: long, Example: example, Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeDatabases(&f.config),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				f.database = args[0]
@@ -46,7 +47,7 @@ func siteCmd(f *siteFlags, use, short, long, example string, run func(ctx contex
 			return run(cmd.Context(), site)
 		},
 	}
-	f.add(cmd)
+	f.add(cmd, a)
 	return cmd
 }
 
@@ -56,13 +57,15 @@ func newBackupNowCmd(a *runner) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "now [DATABASE]",
 		Short: "Record up to this moment, and take the snapshots that are due",
-		Long: `Now records what happened since the last time up to this moment, takes a snapshot
-of every table that has none or whose snapshot is older than every: says, and
-ends. It is for a timer, where lull serve does not run all the time: the server
-must keep its binlogs for longer than the time between two runs. Interrupted, it
-goes on where it was when it is run again.`,
+		Long: `Now records what happened since the last time, up to this moment; takes a
+snapshot of every table that has none, or whose snapshot is older than "every"
+of lull.yaml; and ends. It is for a timer, where lull serve does not run all the
+time: the server must keep its binlogs for longer than the time between two
+runs. Interrupted, it goes on where it was when it is run again.`,
 		Example: "  lull backup now shop\n  lull backup now shop --all",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: a.completeDatabases(&f.config),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				f.database = args[0]
@@ -84,7 +87,7 @@ goes on where it was when it is run again.`,
 			return a.printNow(done)
 		},
 	}
-	f.add(cmd)
+	f.addDatabase(cmd, a)
 	cmd.Flags().BoolVar(&all, "all", false, "take a snapshot of every table, whether it is due or not")
 	return cmd
 }
@@ -121,7 +124,11 @@ func (a *runner) printNow(d *backup.NowDone) error {
 		return partly()
 	}
 	s := a.newScreen()
-	s.item(0, "ok", term.Good, fmt.Sprintf("%s recorded: %s since the last time", term.Safe(d.Database), term.Plural(d.Transactions, "transaction")))
+	what := term.Plural(d.Transactions, "transaction") + " since the last time"
+	if d.Began {
+		what = "its history begins now"
+	}
+	s.item(0, "ok", term.Good, fmt.Sprintf("%s is recorded: %s", term.Safe(d.Database), what))
 	if n := int64(len(d.Snapshots)); n > 0 {
 		s.item(0, "ok", term.Good, fmt.Sprintf("%s taken: %s, %s stored", term.Plural(n, "snapshot"), term.Plural(d.Rows, "row"), term.Bytes(d.Bytes)))
 	}
@@ -137,7 +144,7 @@ func (a *runner) printNow(d *backup.NowDone) error {
 
 func newBackupVerifyCmd(a *runner) *cobra.Command {
 	var f siteFlags
-	return siteCmd(&f, "verify", "Read everything that is kept, and prove that nothing is missing or damaged",
+	return siteCmd(&f, "verify", "Read all that is kept, and prove that nothing is missing",
 		`Verify reads every object of the repository, compares every checksum, decodes
 every row where it has the key, and proves the chain of changes unbroken.`,
 		"  lull backup verify shop\n  lull backup verify shop --repo /mnt/copy", func(ctx context.Context, site *backup.Site) error {
@@ -179,6 +186,7 @@ func (a *runner) printVerify(site *backup.Site, v *backup.Verified) error {
 		return no()
 	}
 	s := a.newScreen()
+	fmt.Fprintf(s, "%s\n", term.Safe(site.String()))
 	for _, p := range v.Problems {
 		s.item(0, "NO", term.Bad, term.Safe(p))
 	}
@@ -187,7 +195,7 @@ func (a *runner) printVerify(site *backup.Site, v *backup.Verified) error {
 		what = "checksums compared; without --identity the rows were not decoded"
 	}
 	if len(v.Problems) == 0 {
-		s.item(0, "ok", term.Good, fmt.Sprintf("%s: %s, %s, %s", term.Safe(site.String()), term.Plural(v.Objects, "object"), term.Bytes(v.Bytes), what))
+		s.item(0, "ok", term.Good, fmt.Sprintf("%s, %s: %s", term.Plural(v.Objects, "object"), term.Bytes(v.Bytes), what))
 	}
 	if err := a.show(s); err != nil {
 		return err
@@ -198,20 +206,24 @@ func (a *runner) printVerify(site *backup.Site, v *backup.Verified) error {
 func newBackupPruneCmd(a *runner) *cobra.Command {
 	var f siteFlags
 	return siteCmd(&f, "prune", "Remove what is older than lull.yaml says",
-		`Prune condemns what is kept for longer than keep: and daily: ask for, and deletes
-what was condemned a day ago or earlier and still is not needed. lull serve does
-it every day. Nothing that a moment within them needs is ever removed.`,
+		`Prune condemns what is older than "keep" and "daily" of lull.yaml ask for, and
+deletes what was condemned a day ago or earlier and still is not needed. lull
+serve does it every day. Nothing that a moment within them needs is removed.`,
 		"  lull backup prune shop", func(ctx context.Context, site *backup.Site) error {
 			r, err := site.Prune(ctx)
 			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.emit(pruneJSON{newDocument(), site.Name, r.Condemned, r.Bytes, r.Deleted})
+				return a.emit(pruneJSON{newDocument(), site.Name, r.Condemned, r.Bytes, r.Deleted, append([]string{}, r.Held...)})
 			}
 			s := a.newScreen()
-			s.item(0, "ok", term.Good, fmt.Sprintf("%s (%s) condemned, to be deleted a day from now; %s deleted",
-				term.Plural(r.Condemned, "object"), term.Bytes(r.Bytes), term.Plural(r.Deleted, "object")))
+			what := "nothing is older than lull.yaml asks for"
+			if r.Condemned+r.Deleted > 0 {
+				what = fmt.Sprintf("%s (%s) condemned, to be deleted a day from now; %s deleted",
+					term.Plural(r.Condemned, "object"), term.Bytes(r.Bytes), term.Plural(r.Deleted, "object"))
+			}
+			s.item(0, "ok", term.Good, what)
 			for _, h := range r.Held {
 				s.item(0, "!", term.Warn, term.Safe(h))
 			}
@@ -225,11 +237,16 @@ type pruneJSON struct {
 	Condemned int64  `json:"condemned"`
 	Bytes     int64  `json:"bytes"`
 	Deleted   int64  `json:"deleted"`
+	// Held says why more is kept than was asked for.
+	Held []string `json:"held"`
 }
 
 func newBackupCopyCmd(a *runner) *cobra.Command {
 	var f siteFlags
-	return siteCmd(&f, "copy", "Bring the copies that lull.yaml names up to date", "",
+	return siteCmd(&f, "copy", "Bring the copies that lull.yaml names up to date",
+		`Copy brings each store under "copies" of lull.yaml up to date: objects that it
+does not have are copied, and compared by checksum. lull serve does it as it
+goes.`,
 		"  lull backup copy shop", func(ctx context.Context, site *backup.Site) error {
 			report, ended := a.reading("copying " + site.String())
 			n, size, err := site.Copy(ctx, report)
@@ -255,9 +272,10 @@ func newBackupKeyCmd(a *runner) *cobra.Command {
 	return &cobra.Command{
 		Use:   "key FILE",
 		Short: "Make a key pair: what is recorded can be encrypted to it",
-		Long: `Key writes a new private key into FILE and prints the public one, for encrypt: in
-lull.yaml. Who has only the public key can write and not read. Keep FILE where
-the server is not, and not in one place only: without it nothing can be restored.`,
+		Long: `Key writes a new private key into FILE and prints the public one, which goes
+into lull.yaml under "encrypt". Who has only the public key can write and not
+read. Keep FILE where the server is not, and not in one place only: without it
+nothing can be restored.`,
 		Example: "  lull backup key lull.key",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -14,7 +14,9 @@ import (
 
 func newBackupListCmd(a *runner) *cobra.Command {
 	var f siteFlags
-	return siteCmd(&f, "list", "Show what can be restored to which second, and where the gaps are", "",
+	return siteCmd(&f, "list", "Show what can be restored to which second, and the gaps",
+		`List shows from when to when each table can be restored to any moment, how old
+its newest snapshot is, and when a drill last restored it. It reads no rows.`,
 		"  lull backup list shop\n  lull backup list shop --repo s3://bucket/lull --identity lull.key --json", func(ctx context.Context, site *backup.Site) error {
 			inv, err := site.List(ctx)
 			if err != nil {
@@ -68,15 +70,15 @@ type spanItem struct {
 
 func listDocument(inv *backup.Inventory) *listJSON {
 	doc := &listJSON{
-		document: newDocument(), Database: inv.Database, Store: inv.Store, Until: inv.Until, Bytes: inv.Bytes, Objects: inv.Objects,
+		document: newDocument(), Database: inv.Database, Store: inv.Store, Until: inv.Until.UTC(), Bytes: inv.Bytes, Objects: inv.Objects,
 		Transactions: inv.Transactions, Encrypted: inv.Encrypted, Tables: []tableItem{}, Problems: []string{},
 	}
 	doc.Problems = append(doc.Problems, inv.Problems...)
 	for i := range inv.Tables {
 		t := &inv.Tables[i]
-		item := tableItem{Table: t.Name.String(), Spans: []spanItem{}, Snapshots: t.Snapshots, Bytes: t.Bytes, Rows: t.Rows, Taken: t.Taken, Drilled: t.Drilled, DrillOK: t.DrillOK}
+		item := tableItem{Table: t.Name.String(), Spans: []spanItem{}, Snapshots: t.Snapshots, Bytes: t.Bytes, Rows: t.Rows, Taken: t.Taken.UTC(), Drilled: t.Drilled.UTC(), DrillOK: t.DrillOK}
 		for _, sp := range t.Spans {
-			item.Spans = append(item.Spans, spanItem{sp.From, sp.To, sp.Gap})
+			item.Spans = append(item.Spans, spanItem{sp.From.UTC(), sp.To.UTC(), sp.Gap})
 		}
 		doc.Tables = append(doc.Tables, item)
 	}
@@ -86,15 +88,15 @@ func listDocument(inv *backup.Inventory) *listJSON {
 func (a *runner) printList(inv *backup.Inventory) error {
 	s := a.newScreen()
 	now := a.now()
-	s.line(2, "%s in %s: %s in %s, %s recorded.", term.Safe(inv.Database), term.Safe(inv.Store), term.Bytes(inv.Bytes),
-		term.Plural(inv.Objects, "object"), term.Plural(int64(inv.Transactions), "transaction"))
+	fmt.Fprintf(s, "%s in %s\n", term.Safe(inv.Database), term.Safe(inv.Store)) // a path is not broken
+	s.line(2, "  %s in %s, %s recorded.", term.Bytes(inv.Bytes), term.Plural(inv.Objects, "object"), term.Plural(int64(inv.Transactions), "transaction"))
 	if inv.Until.IsZero() {
-		s.line(2, "Nothing is recorded yet.\nNext: lull serve, or lull backup now %s", inv.Database)
+		fmt.Fprintf(s, "  Nothing is recorded yet.\nNext: lull serve, or lull backup now %s\n", inv.Database)
 		return a.show(s)
 	}
-	s.line(2, "Complete until %s, %s.", localTime(inv.Until), term.Ago(now, inv.Until))
-	t := term.NewTable(term.Column{Head: "TABLE"}, term.Column{Head: "ANY MOMENT FROM (" + now.Local().Format("MST") + ")"}, term.Column{Head: "TO"},
-		term.Column{Head: "SNAPSHOT"}, term.Column{Head: "ROWS"}, term.Column{Head: "RESTORED IN A DRILL"})
+	s.line(2, "  Complete until %s, %s.", localTime(inv.Until), term.Ago(now, inv.Until))
+	t := term.NewTable(term.Column{Head: "TABLE"}, term.Column{Head: "ANY MOMENT FROM"}, term.Column{Head: "TO (" + now.Local().Format("MST") + ")"},
+		term.Column{Head: "SNAPSHOT"}, term.Column{Head: "ROWS"}, term.Column{Head: "DRILL"})
 	t.Style, t.Width = s.Style, s.width
 	for i := range inv.Tables {
 		listTable(t, &inv.Tables[i], inv, now)
@@ -111,7 +113,10 @@ func (a *runner) printList(inv *backup.Inventory) error {
 	for _, p := range inv.Problems {
 		s.item(0, "NO", term.Bad, term.Safe(p))
 	}
-	if len(inv.Tables) > 0 {
+	switch {
+	case !inv.Readable:
+		fmt.Fprintf(s, "Next: lull backup list %s --identity FILE, where the key is\n", shellWord(inv.Database))
+	case len(inv.Tables) > 0:
 		fmt.Fprintf(s, "Next: lull restore %s --at \"%s\"\n", shellWord(inv.Tables[0].Name.String()), inv.Until.Local().Format(time.DateTime))
 	}
 	return a.show(s)
@@ -130,7 +135,11 @@ func listTable(t *term.Table, x *backup.InventoryTable, inv *backup.Inventory, n
 		drilled = term.Cell{Text: "NO " + term.Ago(now, x.Drilled), Color: term.Bad}
 	}
 	if len(x.Spans) == 0 {
-		t.Row(x.Name.String(), "not yet", "", snapshot, x.Rows, drilled)
+		from := "not yet"
+		if !inv.Readable {
+			from = "needs the key"
+		}
+		t.Row(x.Name.String(), from, "", snapshot, x.Rows, drilled)
 		return
 	}
 	for i, sp := range x.Spans {

@@ -20,15 +20,19 @@ func newCheckCmd(a *runner) *cobra.Command {
 		GroupID: setUp,
 		Long: `Check asks the server whether it writes binlogs with whole rows, how long it
 keeps them, and whether this user may read them and write the rows back. For
-everything that is missing it prints the exact statement. It changes nothing.`,
+everything that is missing it prints the exact statement. It changes nothing.
+Without --db it asks the database that lull.yaml names.`,
 		Example: "  lull check --db mysql://ops@db.example.com/shop",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			url := f.url(a)
+			url, passwordFile, err := f.server(cmd.Context(), a, "")
+			if err != nil {
+				return err
+			}
 			if url == "" {
 				return lull.Errorf(lull.Usage, "lull check --db mysql://USER@HOST/SCHEMA", "no database is given")
 			}
-			conn, err := app.Connect(cmd.Context(), url, f.passwordFile, a.dbEnv(cmd.Context()))
+			conn, err := app.Connect(cmd.Context(), url, passwordFile, a.dbEnv(cmd.Context()))
 			if err != nil {
 				return err
 			}
@@ -41,6 +45,7 @@ everything that is missing it prints the exact statement. It changes nothing.`,
 		},
 	}
 	f.addDB(cmd)
+	f.addConfig(cmd, a)
 	return cmd
 }
 

@@ -138,6 +138,7 @@ func replayBlock(ctx context.Context, s *session, block string) (string, error) 
 		if err != nil {
 			return "", fmt.Errorf("run %s: %w", command, err)
 		}
+		screen = strings.ReplaceAll(screen, "$WORK", "/home/ops")
 		if code != 0 {
 			screen += fmt.Sprintf("(exit code %d)\n", code)
 		}

@@ -19,6 +19,16 @@ type findFlags struct {
 	minRows int64
 	all     bool
 	key     string
+	past    bool            // the repository was read, too
+	kept    map[string]bool // findings that can be taken back from the repository
+}
+
+// table is the first table that was asked for, "" when all are meant.
+func (f *findFlags) table() string {
+	if len(f.tables) == 0 {
+		return ""
+	}
+	return f.tables[0]
 }
 
 // windowFlags say which part of the past is meant.
@@ -65,7 +75,8 @@ With --key it shows every version of one row, who made it and when.`,
   lull find billing --db mysql://ops@db.example.com/shop --min-rows 1
   lull find billing --key id=4711 --db mysql://ops@db.example.com/shop
   lull find --binlog /var/lib/mysql --json`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeTables(&f.config, nil, false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.tables = append(f.tables, args...)
 			if !cmd.Flags().Changed("min-rows") {
@@ -76,7 +87,7 @@ With --key it shows every version of one row, who made it and when.`,
 			return f.run(cmd.Context(), a)
 		},
 	}
-	f.add(cmd)
+	f.add(cmd, a)
 	f.window.add(cmd, " (default 24h from a server, all from files)")
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.tables, "table", nil, "only this `TABLE`: billing, or shop.billing; may be repeated")
@@ -94,7 +105,7 @@ func (f *findFlags) run(ctx context.Context, a *runner) error {
 	if err != nil {
 		return err
 	}
-	d, err := f.source(ctx, a).Open(ctx)
+	d, err := f.open(ctx, a, f.table())
 	if err != nil {
 		return err
 	}
@@ -111,8 +122,10 @@ func (f *findFlags) run(ctx context.Context, a *runner) error {
 	}
 	begin := f.reach(ctx, d, w)
 	if past, since := f.recorded(ctx, a, begin); past != nil {
-		want.Recorded = past
-		begin = since
+		want.Recorded, f.past = past, true
+		if begin = since; !begin.After(w.Since.Time) {
+			begin = time.Time{} // it holds all that was asked for
+		}
 	}
 	found, err := d.Find(ctx, want)
 	ended()
@@ -124,8 +137,9 @@ func (f *findFlags) run(ctx context.Context, a *runner) error {
 		return gaps
 	}
 	f.remember(a, found)
+	f.askRepository(ctx, a, found)
 	if a.json {
-		return cmp.Or(a.emit(findDocument(found, a.undone(), begin)), gaps)
+		return cmp.Or(a.emit(f.document(found, a.undone(), begin)), gaps)
 	}
 	return cmp.Or(f.print(a, found, begin), gaps)
 }

@@ -43,6 +43,7 @@ type accidentJSON struct {
 	// Operation is "rows", or what a statement did to the whole table: "truncate", "drop", ...
 	Operation  string   `json:"operation"`
 	Statements int      `json:"statements"`
+	Recorded   bool     `json:"recorded,omitempty"`  // the repository has the rows that the log has not
 	UndoneBy   string   `json:"undone_by,omitempty"` // the plan that took it back
 	Children   []string `json:"children,omitempty"`  // tables whose rows fell without being logged
 }
@@ -53,7 +54,7 @@ type positionJSON struct {
 	End   int64  `json:"end"`
 }
 
-func findDocument(found *app.Found, undone map[string]string, begin time.Time) findJSON {
+func (f *findFlags) document(found *app.Found, undone map[string]string, begin time.Time) findJSON {
 	doc := findJSON{
 		document: newDocument(), Accidents: []accidentJSON{}, Gaps: found.Result.Gaps,
 		InsertOnly: found.Result.Passed, Own: found.Own, Begin: begin.UTC(),
@@ -62,7 +63,9 @@ func findDocument(found *app.Found, undone map[string]string, begin time.Time) f
 		doc.Gaps = []history.Gap{}
 	}
 	for i := range found.Accidents {
-		doc.Accidents = append(doc.Accidents, accidentDocument(&found.Accidents[i], undone))
+		item := accidentDocument(&found.Accidents[i], undone)
+		item.Recorded = f.kept[item.ID]
+		doc.Accidents = append(doc.Accidents, item)
 	}
 	return doc
 }

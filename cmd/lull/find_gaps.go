@@ -6,7 +6,9 @@ import (
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/internal/app"
+	"github.com/lull-ops/lull/internal/app/backup"
 	"github.com/lull-ops/lull/keep/history"
+	"github.com/lull-ops/lull/watch/accident"
 )
 
 // reach says where the logs begin, when that is after the time that was asked for; the zero
@@ -39,6 +41,29 @@ func (f *findFlags) gapsError(gaps []history.Gap, read int64) error {
 	return lull.Errorf(lull.Partly, hint, "part of the logs could not be read, %s: %s", g.File, g.Reason)
 }
 
+// maxAsked is for how many findings the repository is asked whether it has their rows.
+const maxAsked = 25
+
+// askRepository finds out which of the accidents that the logs do not hold the rows of, or not
+// all, can be taken back from the repository.
+func (f *findFlags) askRepository(ctx context.Context, a *runner, found *app.Found) {
+	f.kept = map[string]bool{}
+	var site *backup.Site
+	asked := 0
+	for i := range found.Accidents {
+		x := &found.Accidents[i]
+		if x.Undoable == accident.Yes || x.RowsStay() || x.Tx.File == "" || len(f.binlogs) > 0 || asked == maxAsked {
+			continue
+		}
+		if asked++; asked == 1 {
+			site = f.site(ctx, a, f.table())
+		}
+		if site != nil && site.Holds(ctx, &x.Tx, x.Table) {
+			f.kept[x.ID()] = true
+		}
+	}
+}
+
 // recorded is the repository that holds what is older than the server's logs, nil when there
 // is none, or when the logs reach far enough; since is where the repository begins, when that
 // is after what was asked for.
@@ -46,11 +71,7 @@ func (f *findFlags) recorded(ctx context.Context, a *runner, begin time.Time) (p
 	if begin.IsZero() || len(f.binlogs) > 0 {
 		return nil, begin
 	}
-	table := ""
-	if len(f.tables) > 0 {
-		table = f.tables[0]
-	}
-	site := f.site(ctx, a, table)
+	site := f.site(ctx, a, f.table())
 	if site == nil {
 		return nil, begin
 	}

@@ -30,14 +30,18 @@ func (f *findFlags) print(a *runner, found *app.Found, begin time.Time) error {
 			files(found.Result.Files), term.Plural(found.Result.Transactions, "transaction")))
 	case len(list) <= maxDetailed:
 		for i := range list {
-			printAccident(s, &list[i], undone[list[i].ID()])
+			printAccident(s, &list[i], undone[list[i].ID()], f.kept[list[i].ID()])
 		}
 		s.WriteByte('\n')
 	default:
 		f.printTable(s, list, undone)
 	}
 	printGaps(s, found.Result.Gaps)
-	if !begin.IsZero() {
+	switch {
+	case begin.IsZero():
+	case f.past:
+		s.line(2, "Recording began at %s: what was before is not known.", localTime(begin))
+	default:
 		s.line(2, "The logs begin at %s: what was before is not in them.", localTime(begin))
 	}
 	f.footer(s, found, undone)
@@ -93,7 +97,7 @@ func (f *findFlags) printTable(s *screen, list []accident.Accident, undone map[s
 }
 
 // printAccident shows one accident with all there is to say.
-func printAccident(s *screen, x *accident.Accident, undoneBy string) {
+func printAccident(s *screen, x *accident.Accident, undoneBy string, kept bool) {
 	head := fmt.Sprintf("%s  %s  %s  %s", x.ID(), localTime(x.Tx.At), term.Safe(x.Table.String()), what(x))
 	head = strings.Replace(term.Wrap(head, s.width, 2), x.ID(), s.Paint(term.Strong, x.ID()), 1)
 	fmt.Fprintf(s, "\n%s\n", head)
@@ -107,6 +111,8 @@ func printAccident(s *screen, x *accident.Accident, undoneBy string) {
 	switch {
 	case undoneBy != "":
 		s.item(2, "undone", term.Good, "by "+undoneBy)
+	case kept:
+		s.item(2, "undo:", term.Good, "yes, from the repository: it has the rows that the log has not")
 	case x.Undoable != accident.Yes:
 		s.item(2, "undo:", term.Warn, fmt.Sprintf("%s, %s", x.Undoable, term.Safe(x.Why)))
 	}
@@ -151,21 +157,26 @@ func (f *findFlags) footer(s *screen, found *app.Found, undone map[string]string
 	if n := int64(found.Own); n > 0 {
 		s.line(2, "%s by lull's own plans; --all shows them.", term.Plural(n, "change"))
 	}
-	if x := worst(found.Accidents, undone); x != nil {
+	if x := worst(found.Accidents, undone, f.kept); x != nil {
 		out := ""
 		if f.db == "" && len(f.binlogs) > 0 {
 			out = " --out undo.sql" // without a server there is nothing to plan for
+		}
+		if x.Undoable == accident.No && (x.DDL == "drop" || x.DDL == "drop database") {
+			name := shellWord(x.Table.String()) // there is no table to put rows into
+			fmt.Fprintf(s, "Next: lull restore %s --at %s --into %s%s\n", name, x.ID(), name, f.againSite())
+			return
 		}
 		fmt.Fprintf(s, "Next: lull undo %s%s%s\n", x.ID(), f.again(), out)
 	}
 }
 
 // worst is what most looks like an accident among those that can be undone; nil when none can.
-func worst(list []accident.Accident, undone map[string]string) *accident.Accident {
+func worst(list []accident.Accident, undone map[string]string, kept map[string]bool) *accident.Accident {
 	var best *accident.Accident
 	for i := range list {
 		x := &list[i]
-		if x.Undoable == accident.No || x.Plan != "" || undone[x.ID()] != "" {
+		if x.Undoable == accident.No && !kept[x.ID()] || x.Plan != "" || undone[x.ID()] != "" {
 			continue
 		}
 		if best == nil || isCause(x, best) || len(x.Reasons) > len(best.Reasons) && !isCause(best, x) {

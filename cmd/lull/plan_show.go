@@ -66,7 +66,11 @@ func printHead(s *screen, p *act.Stored) {
 		s.item(2, "database", term.Faint, term.Safe(targetText(p.Target)))
 	}
 	if !p.At.IsZero() {
-		s.item(2, "accident", term.Faint, localTime(p.At))
+		word := "accident"
+		if len(p.Source) > 0 && strings.HasPrefix(p.Source[0], "what ") { // a restore to a moment
+			word = "as of   "
+		}
+		s.item(2, word, term.Faint, localTime(p.At))
 	}
 }
 

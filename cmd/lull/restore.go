@@ -36,28 +36,32 @@ func newRestoreCmd(a *runner) *cobra.Command {
 	var f restoreFlags
 	cmd := &cobra.Command{
 		Use:     "restore TABLE|DATABASE --at WHEN",
-		Short:   "Bring back a table, or all of them, as they were at any recorded moment",
+		Short:   "Bring back a table, or all, as it was at any recorded moment",
 		GroupID: repair,
 		Long: `Restore reads the repository that lull serve keeps: the table's newest snapshot
 before the moment, and the changes of this one table since. What that costs
 depends on the table, not on the database.
 
-WHEN is a moment ("14:02", "2026-11-20 14:02:11", RFC 3339, 3h ago as 3h): what
-was committed before it counts, what was committed at it or later does not. Or
-it is a finding (f-...): just before it; a GTID: including it; or FILE:POS.
+WHEN is a time (14:02, "2026-11-20 14:02:11", RFC 3339, or 3h for three hours
+ago): what was committed before it counts, what was committed at it or later
+does not. Or it is a finding (f-...): right before it; a GTID: right after it;
+or FILE:POS.
 
-Without --into, --out, --to or --merge nothing is written: it says what would be.
-A live table is only ever changed by --merge, which makes a plan: rows that are
-missing go back, rows written since stay, rows that differ are listed and kept.`,
+Without --into, --out, --to or --merge nothing is written: it says what would
+be. A live table is only ever changed by --merge, which makes a plan: rows that
+are missing go back, rows written since stay, rows that differ are listed and
+kept.`,
 		Example: `  lull restore shop.billing --at 14:02
   lull restore shop.billing --at 14:02 --into shop.billing_was
   lull restore shop.billing --at f-3kx81g2 --merge
   lull restore shop.billing --at "2026-11-20 14:02" --out billing.csv
   lull restore shop --at 2026-11-20T14:02:00Z --to mysql://root@new-host/`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), a, args[0]) },
+
+		ValidArgsFunction: a.completeTables(&f.config, &f.repo, true),
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), a, args[0]) },
 	}
-	f.add(cmd)
+	f.add(cmd, a)
 	flags := cmd.Flags()
 	flags.StringVar(&f.at, "at", "", "the moment: `WHEN`")
 	flags.StringVar(&f.into, "into", "", "write the table as a new one, `SCHEMA.TABLE`, beside the live one")
@@ -70,6 +74,9 @@ missing go back, rows written since stay, rows that differ are listed and kept.`
 	flags.BoolVar(&f.grants, "grants", false, "with a whole database, give the accounts their rights, too")
 	flags.BoolVar(&f.events, "enable-events", false, "with a whole database, leave its scheduled events switched on")
 	flags.IntVar(&f.conns, "connections", defaultConnections, "write over `N` connections, 1 to 8")
+	completeFlag(cmd, "at", a.completeFindings)
+	completeFlag(cmd, "on-conflict", cobra.FixedCompletions([]string{"keep", "restore", "fail"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.MarkFlagFilename("out", "sql", "csv", "parquet") // the flag is there
 	return cmd
 }
 
@@ -158,14 +165,23 @@ func (f *restoreFlags) preview(a *runner, t *backup.Table) error {
 		return a.emit(doc)
 	}
 	s := a.newScreen()
-	s.line(2, "%s as it was before %s.", term.Safe(t.Name.String()), t.Cut())
-	s.item(2, "from", term.Faint, t.Source())
-	s.line(2, "Nothing was written yet.")
-	name := shellWord(t.Name.String())
-	at := " --at " + shellWord(f.at) + f.again()
-	fmt.Fprintf(s, "Next: lull restore %s%s --into %s\n", name, at, shellWord(t.Name.String()+"_was"))
-	fmt.Fprintf(s, "  or: lull restore %s%s --merge\n", name, at)
-	fmt.Fprintf(s, "  or: lull restore %s%s --out %s.csv\n", name, at, shellWord(t.Name.Table))
+	s.line(2, "%s as it was %s", term.Safe(t.Name.String()), t.When())
+	s.item(2, "from ", term.Faint, t.Source())
+	s.item(2, "until", term.Faint, t.Last())
+	for _, w := range t.Warnings() {
+		s.item(2, "!", term.Warn, term.Safe(w))
+	}
+	s.line(2, "Nothing is written yet.")
+	again := "lull restore " + shellWord(t.Name.String()) + " --at " + shellWord(f.at) + f.again()
+	ways := []string{"--into " + shellWord(t.Name.String()+"_was"), "--merge", "--out " + shellWord(t.Name.Table) + ".csv"}
+	if f.repo != "" { // nobody has said where a live database is
+		ways = []string{"--out " + shellWord(t.Name.Table) + ".sql", "--to mysql://root@HOST/"}
+	}
+	word := "Next"
+	for _, way := range ways {
+		fmt.Fprintf(s, "%s: %s %s\n", word, again, way)
+		word = "  or"
+	}
 	return a.show(s)
 }
 
@@ -210,7 +226,6 @@ func (f *restoreFlags) mergePlan(ctx context.Context, a *runner, site *backup.Si
 	if err != nil {
 		return err
 	}
-	u := undoFlags{yes: f.yes, conns: f.conns}
-	u.db, u.passwordFile = site.DSN()
+	u := undoFlags{yes: f.yes, conns: f.conns, sourceFlags: sourceFlags{config: f.config, database: f.database}}
 	return u.finish(ctx, a, store, plan, &app.Database{Conn: conn})
 }

@@ -32,7 +32,7 @@ type cutJSON struct {
 func restoreDocument(t *backup.Table, into string) *restoreJSON {
 	doc := &restoreJSON{
 		document: newDocument(), Table: t.Name.String(), Into: into, Exact: t.Exact(),
-		Cut: cutJSON{uint64(t.Seq()), t.At()}, Warnings: t.Warnings(),
+		Cut: cutJSON{uint64(t.Seq()), t.At().UTC()}, Warnings: t.Warnings(),
 	}
 	if doc.Warnings == nil {
 		doc.Warnings = []string{}
@@ -52,8 +52,8 @@ func (f *restoreFlags) receipt(a *runner, t *backup.Table, r *backup.Receipt, in
 		return exactly(t)
 	}
 	s := a.newScreen()
-	s.item(0, "ok", term.Good, fmt.Sprintf("%s of %s as before %s are in %s (%s, %s)", term.Plural(r.Rows, "row"),
-		term.Safe(t.Name.String()), t.Cut(), term.Safe(into), term.Duration(r.Took), r.Verified))
+	s.item(0, "ok", term.Good, fmt.Sprintf("%s of %s as it was %s are in %s (%s, %s)", term.Plural(r.Rows, "row"),
+		term.Safe(t.Name.String()), t.When(), term.Safe(into), term.Duration(r.Took), r.Verified))
 	for _, w := range append(t.Warnings(), r.Warnings...) {
 		s.item(0, "!", term.Warn, term.Safe(w))
 	}
@@ -93,8 +93,8 @@ func (f *restoreFlags) whole(ctx context.Context, a *runner, then *backup.Then) 
 		return a.emit(wholeDocument(then, tables, r))
 	}
 	s := a.newScreen()
-	s.item(0, "ok", term.Good, fmt.Sprintf("%s in %s as before %s are on %s (%s, %s)", term.Plural(r.Rows, "row"),
-		term.Plural(int64(len(tables)), "table"), then.Cut(), term.Safe(r.Where), term.Duration(r.Took), r.Verified))
+	s.item(0, "ok", term.Good, fmt.Sprintf("%s in %s as they were %s are on %s (%s, %s)", term.Plural(r.Rows, "row"),
+		term.Plural(int64(len(tables)), "table"), then.When(), term.Safe(r.Where), term.Duration(r.Took), r.Verified))
 	for _, w := range r.Warnings {
 		s.item(0, "!", term.Warn, term.Safe(w))
 	}
@@ -118,7 +118,7 @@ type wholeItem struct {
 }
 
 func wholeDocument(then *backup.Then, tables []*backup.Table, r *backup.Receipt) *wholeJSON {
-	doc := &wholeJSON{document: newDocument(), Database: then.Database(), Cut: cutJSON{uint64(then.Seq()), then.At()}, Tables: []wholeItem{}, Warnings: []string{}}
+	doc := &wholeJSON{document: newDocument(), Database: then.Database(), Cut: cutJSON{uint64(then.Seq()), then.At().UTC()}, Tables: []wholeItem{}, Warnings: []string{}}
 	for _, t := range tables {
 		doc.Tables = append(doc.Tables, wholeItem{t.Name.String(), t.Exact()})
 		doc.Warnings = append(doc.Warnings, t.Warnings()...)
@@ -135,11 +135,12 @@ func (f *restoreFlags) previewWhole(a *runner, then *backup.Then, tables []*back
 		return a.emit(wholeDocument(then, tables, nil))
 	}
 	s := a.newScreen()
-	s.line(2, "%s as it was before %s: %s.", term.Safe(then.Database()), then.Cut(), term.Plural(int64(len(tables)), "table"))
+	s.line(2, "%s as it was %s: %s", term.Safe(then.Database()), then.When(), term.Plural(int64(len(tables)), "table"))
 	for _, t := range tables {
 		s.item(2, t.Mark(), term.Plain, term.Safe(t.Name.String())+"  "+t.Source())
 	}
-	s.line(2, "Nothing was written yet.")
+	s.item(2, "until", term.Faint, then.Last())
+	s.line(2, "Nothing is written yet.")
 	fmt.Fprintf(s, "Next: lull restore %s --at %s%s --to mysql://root@NEW-HOST/\n", shellWord(then.Database()), shellWord(f.at), f.again())
 	return a.show(s)
 }

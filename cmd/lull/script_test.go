@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -72,6 +73,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"start":     startLull,     // start ARG...: in the background
 		"waitfor":   waitFor,       // waitfor QUERY: until it finds a row
 		"purge":     purge,         // purge TO GONE: until the log GONE, which is before TO, is gone
+		"says":      waitSays,      // says TEXT: until what was started has said it
 		"interrupt": interrupt,     // interrupt CODE: signals what was started and checks its exit code
 		"hold":      hold,          // hold STATEMENT: in a transaction that stays open; release ends it
 		"release":   release,
@@ -222,8 +224,37 @@ func stuck(ts *testscript.TestScript, _ bool, _ []string) {
 // running is a lull in the background.
 type running struct {
 	cmd  *exec.Cmd
-	out  strings.Builder
+	out  spoken
 	done chan error
+}
+
+// spoken is what a program has said so far.
+type spoken struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *spoken) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *spoken) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func waitSays(ts *testscript.TestScript, _ bool, args []string) {
+	s := sessionOf(ts)
+	heard := func() bool { return strings.Contains(s.background.out.String(), args[0]) }
+	defer func() {
+		if !heard() {
+			ts.Logf("it said:\n%s", s.background.out.String())
+		}
+	}()
+	s.until(ts, heard)
 }
 
 func startLull(ts *testscript.TestScript, _ bool, args []string) {
@@ -281,8 +312,11 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	select {
 	case err := <-s.background.done:
 		ts.Check(os.WriteFile(ts.MkAbs("screen"), []byte(s.tidy(s.background.out.String())), 0o600))
-		exit, ok := errors.AsType[*exec.ExitError](err)
-		if !ok || exit.ExitCode() != want {
+		code := 0
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			code, err = exit.ExitCode(), nil
+		}
+		if err != nil || code != want {
 			ts.Fatalf("ended with %v, want %d: %s", err, want, s.background.out.String())
 		}
 	case <-time.After(20 * time.Second):

@@ -18,10 +18,11 @@ func newServeCmd(a *runner) *cobra.Command {
 		Long: `Serve connects to each database as a replica would, and stores every change of
 every row; it takes snapshots and makes new ones inside the repository, removes
 what is too old, brings copies up to date, and restores tables as a drill. A
-transaction that looks like an accident is told within a second, with the command
-that takes it back.
+transaction that looks like an accident is told within a second, with the
+command that takes it back.
 
-It changes nothing on the servers. Stopped or killed, it goes on where it was.`,
+It changes nothing on the servers. Stopped, which is exit code 0, or killed, it
+goes on where it was when it is started again.`,
 		Example: `  lull serve
   lull serve --config /etc/lull/lull.yaml --origin deploy`,
 		Args: cobra.NoArgs,
@@ -30,10 +31,12 @@ It changes nothing on the servers. Stopped or killed, it goes on where it was.`,
 			if err != nil {
 				return err
 			}
-			return backup.Serve(cmd.Context(), w, backup.ServeOptions{
-				Origins: origins,
-				Say:     func(at time.Time, text string) { a.say("%s %s", at.Local().Format(time.DateTime), oneLine(text)) },
-			})
+			say := func(at time.Time, text string) { a.say("%s %s", at.Local().Format(time.DateTime), oneLine(text)) }
+			err = backup.Serve(cmd.Context(), w, backup.ServeOptions{Origins: origins, Say: say})
+			if err == nil {
+				say(a.now(), "stopped; lull serve goes on where it was")
+			}
+			return err
 		},
 	}
 	f.addConfig(cmd)
@@ -45,11 +48,12 @@ func newBackupDrillCmd(a *runner) *cobra.Command {
 	var f siteFlags
 	var tables []string
 	var all bool
-	cmd := siteCmd(&f, "drill", "Restore tables for a rehearsal, compare them with the live ones, and keep the evidence",
-		`Drill restores the tables whose last drill is longest ago to a scratch server: the
-one that drill: dsn: names, or a private one that it starts and removes, when
-mariadbd or mysqld is on this machine. What came back is compared, row count and
-checksum, with the repository and with the live table at the same position.`,
+	cmd := siteCmd(&f, "drill", "Rehearse restoring: compare what comes back, keep evidence",
+		`Drill restores the tables whose last drill is longest ago to a scratch server:
+the one that "drill" of lull.yaml names, or a private one that it starts and
+removes, when mariadbd or mysqld is on this machine. What came back is compared,
+row count and checksum, with the repository and with the live table at the same
+position.`,
 		"  lull backup drill shop\n  lull backup drill shop --table shop.billing\n  lull backup drill shop --all", func(ctx context.Context, site *backup.Site) error {
 			scratch, done, err := a.scratch()
 			if err != nil {
@@ -63,6 +67,7 @@ checksum, with the repository and with the live table at the same position.`,
 			return a.printDrill(site, results)
 		}, a)
 	cmd.Flags().StringArrayVar(&tables, "table", nil, "only this `TABLE`; may be repeated")
+	completeFlag(cmd, "table", a.completeTables(&f.config, &f.repo, false))
 	cmd.Flags().BoolVar(&all, "all", false, "every table")
 	return cmd
 }

@@ -155,6 +155,7 @@ type varies struct {
 func varying() []varies {
 	var out []varies
 	for _, v := range [][2]string{
+		{`(?m)^(reading|verifying|copying|restoring|writing|comparing) .* \d+ %.*\n`, ``}, // as long as it takes
 		{`until \d\d:\d\d`, `until 14:32`},
 		{`expired at \d\d:\d\d:\d\d`, `expired at 14:32:11`},
 		{`\d\d:\d\d [▁-█]+ \d\d:\d\d( +peak) [\d,]+ at \d\d:\d\d`, `14:00 ▁▁█▁▁▁▁▁ 14:07$1 1,204 at 14:02`},
@@ -167,7 +168,22 @@ func varying() []varies {
 		{`("thread": )\d+`, `${1}31`},
 		{`("start": |"end": |"position": )\d+`, `${1}88213301`},
 		{`of about [\d,]+ rows`, `of about 1,207 rows`},
-		{`\d+[hms][0-9hms ]* ago`, `2h ago`},
+		{`(\d+[hms][0-9hms ]* ago|just now)`, `2h ago`},
+		{`[\d.]+ [kM]?B in \d+ objects`, `1.2 MB in 42 objects`},
+		{`\d+ objects, [\d.]+ [kM]?B`, `42 objects, 1.2 MB`},
+		{`[\d.]+ [kM]?B (stored|kept)`, `1.2 MB $1`},
+		{`(\([\d,]+ rows?, )[\d.]+ [kM]?B\)`, `${1}9.8 kB)`},
+		{`(: [\d,]+ rows?, )[\d.]+ [kM]?B, (read|made)`, `${1}9.8 kB, $2`},
+		{`(came back in |rows in |\()[\d.]+m?s\b`, `${1}1.2s`},
+		{`[\d.]+m?s behind`, `0ms behind`},
+		{`(checksum )[0-9a-f]{12}\b`, `${1}262fe8be215b`},
+		{`age1[0-9a-z]{58}`, `age1nlc9vlajlml5ahespvcemvxzvjzan35p6m0dvzkynsne445wrqqqy0yd4z`},
+		{`("(?:digest|live)": ")[0-9a-f]{64}`, `${1}262fe8be215b40c9d1e6a3f7...`},
+		{`("(?:seconds|bytes|objects)": )[\d.]+`, `${1}1234`},
+		{`(sleep\? .*\().*\)`, `${1}Fri 20 Nov 18:05)`},
+		{`since \d+ \w{3} \d\d:\d\d`, `since 20 Nov 14:02`},
+		{`(shop.*|of .*) at \d\d:\d\d:\d\d`, `$1 at 14:02:11`},
+		{`(at\n +)\d\d:\d\d:\d\d`, `${1}14:02:11`},
 		{`another server \(.*\)`, `another server (db-1:3306/1, this is db-2:3306/1)`},
 		{`process \d+ holds`, `process 4242 holds`},
 		{`kill \d+`, `kill 4242`},

@@ -16,12 +16,18 @@ type siteFlags struct {
 	identity string
 }
 
-func (f *siteFlags) add(cmd *cobra.Command) {
+func (f *siteFlags) add(cmd *cobra.Command, a *runner) {
+	f.addDatabase(cmd, a)
+	cmd.Flags().StringVar(&f.repo, "repo", "", "read the repository at `URL` without lull.yaml: a folder, or s3://BUCKET/PREFIX?endpoint=HOST (with $AWS_ACCESS_KEY_ID and $AWS_SECRET_ACCESS_KEY)")
+}
+
+// addDatabase adds the flags of a command that works on a database of lull.yaml.
+func (f *siteFlags) addDatabase(cmd *cobra.Command, a *runner) {
 	f.addConfig(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.database, "database", "", "the database of lull.yaml, or of the repository, that is meant; needed when there are several")
-	flags.StringVar(&f.repo, "repo", "", "read this repository, without lull.yaml: a folder, or\ns3://bucket/prefix?endpoint=HOST&region=R ($AWS_ACCESS_KEY_ID, $AWS_SECRET_ACCESS_KEY)")
-	flags.StringVar(&f.identity, "identity", "", "read what is encrypted with the private key in `FILE`")
+	flags.StringVar(&f.database, "database", "", "the database `NAME` of lull.yaml, or of the repository, when there are several")
+	completeFlag(cmd, "database", a.completeDatabases(&f.config))
+	flags.StringVar(&f.identity, "identity", "", "read what is encrypted, with the private key in `FILE`")
 }
 
 func (f *siteFlags) addConfig(cmd *cobra.Command) {

@@ -41,6 +41,7 @@ open. The exit code is 3 when one of the answers is no.`,
 	}
 	f.addConfig(cmd)
 	cmd.Flags().StringArrayVar(&meant, "meant", nil, "close this `FINDING`: it was no accident; may be repeated")
+	completeFlag(cmd, "meant", a.completeOpen(&f))
 	return cmd
 }
 
@@ -86,7 +87,7 @@ func (a *runner) printTonight(answers []backup.Answer) error {
 	if no > 0 {
 		head = s.Paint(term.Bad, fmt.Sprintf("NOT YET: %d of %d answers %s no.", no, len(answers), are(no)))
 	}
-	fmt.Fprintf(s, "Can you sleep? %s   %s\n", head, a.now().Local().Format("Mon 2 Jan 15:04"))
+	fmt.Fprintf(s, "Can you sleep? %s   (%s)\n", head, a.now().Local().Format("Mon 2 Jan 15:04"))
 	for _, x := range answers {
 		word, color := "ok", term.Good
 		if !x.OK {
@@ -130,7 +131,7 @@ func (a *runner) printDrill(site *backup.Site, results []backup.Drill) error {
 		if problems == nil {
 			problems = []string{}
 		}
-		doc.Drills = append(doc.Drills, drillItem{d.Table, d.OK, d.At, d.Way, d.Rows, d.Digest, d.Live, d.Seconds, problems})
+		doc.Drills = append(doc.Drills, drillItem{d.Table, d.OK, d.At.UTC(), d.Way, d.Rows, d.Digest, d.Live, d.Seconds, problems})
 		if !d.OK && verdict == nil {
 			reason := "it could not be restored"
 			if len(d.Problems) > 0 {

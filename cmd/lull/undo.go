@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -61,7 +62,7 @@ lull apply, or --yes, carries it out. Undoing a plan takes that plan back.`,
 			return f.run(cmd.Context(), a, args)
 		},
 	}
-	f.add(cmd)
+	f.add(cmd, a)
 	f.window.add(cmd, "; undoes all transactions in between")
 	flags := cmd.Flags()
 	flags.StringVar(&f.gtid, "gtid", "", "undo the transaction with this `GTID`")
@@ -76,6 +77,8 @@ lull apply, or --yes, carries it out. Undoing a plan takes that plan back.`,
 	flags.BoolVar(&f.atomic, "atomic", true, "one transaction (default up to 250,000 rows), or with --atomic=false resumable batches")
 	flags.BoolVar(&f.triggers, "allow-triggers", false, "let the table's triggers fire on the way back")
 	flags.IntVar(&f.conns, "connections", defaultConnections, "write batches over `N` connections, 1 to 4")
+	completeFlag(cmd, "on-conflict", cobra.FixedCompletions([]string{"keep", "restore", "fail"}, cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(cmd, "only", cobra.FixedCompletions([]string{"delete", "update", "insert"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -102,7 +105,7 @@ func (f *undoFlags) run(ctx context.Context, a *runner, args []string) error {
 	if sel.Window, err = f.window.parse(a.now()); err != nil {
 		return err
 	}
-	d, err := f.source(ctx, a).Open(ctx)
+	d, err := f.open(ctx, a, "")
 	if err != nil {
 		return err
 	}
@@ -117,38 +120,48 @@ func (f *undoFlags) run(ctx context.Context, a *runner, args []string) error {
 		Progress: func(string) func(int64, int64) { return report },
 	})
 	ended()
-	if err != nil {
-		if kept, conn := f.recorded(ctx, a, store, args); kept != nil {
+	if err != nil || plan.Partly() && f.out == "" {
+		kept, conn, refused := f.recorded(ctx, a, store, args)
+		if kept != nil {
 			defer closeQuietly(conn)
+		}
+		if kept != nil && (err != nil || !kept.Partly()) {
 			return f.finish(ctx, a, store, kept, &app.Database{Conn: conn})
 		}
+		err = cmp.Or(refused, err)
+	}
+	if err != nil {
 		return err
 	}
 	return f.finish(ctx, a, store, plan, d)
 }
 
 // recorded plans from the repository what the server's own logs do not hold; nil when there is
-// none, or when it does not hold it either.
-func (f *undoFlags) recorded(ctx context.Context, a *runner, store *act.Store, args []string) (*act.Plan, *mysql.Conn) {
+// none, or when it does not hold it either. Its error says why what it holds cannot be planned.
+func (f *undoFlags) recorded(ctx context.Context, a *runner, store *act.Store, args []string) (*act.Plan, *mysql.Conn, error) {
 	if len(args) != 1 || !strings.HasPrefix(args[0], "f-") || len(f.binlogs) > 0 || f.into != "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	site := f.site(ctx, a, "")
 	if site == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	scratch, done, err := a.scratch()
 	if err != nil {
-		return nil, nil
+		return nil, nil, err
 	}
 	defer done()
 	plan, conn, err := site.Undo(ctx, args[0], f.request(), store, scratch)
-	if err != nil {
+	switch lull.KindOf(err) {
+	case 0:
+	case lull.No, lull.Refused:
+		return nil, nil, err
+	default:
 		a.say("note: not from the repository either: %s", oneLine(err.Error()))
-		return nil, nil
+		return nil, nil, nil
 	}
-	a.say("note: from %s, as the server's own logs do not hold it", site)
-	return plan, conn
+	a.say("note: from %s, as the server's own logs do not hold all of it", site)
+	return plan, conn, nil
 }
 
 // check refuses what cannot be meant.

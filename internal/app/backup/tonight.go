@@ -160,8 +160,8 @@ func (s *Site) rehearsed(inv *Inventory) Answer {
 		a.Fix += " --all"
 	default:
 		a.OK = true
-		a.Text = fmt.Sprintf("%s restored %s: %s in %s, %s", newest.Table, term.Ago(now, newest.At), term.Plural(newest.Rows, "row"),
-			term.Duration(time.Duration(newest.Seconds*float64(time.Second))), newest.Way)
+		a.Text = fmt.Sprintf("%s %s: %s in %s, %s", newest.Table, newest.Way, term.Plural(newest.Rows, "row"),
+			term.Duration(time.Duration(newest.Seconds*float64(time.Second))), term.Ago(now, newest.At))
 	}
 	return a
 }
