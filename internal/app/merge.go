@@ -6,6 +6,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/act"
 	"github.com/lull-ops/lull/act/undo"
 	"github.com/lull-ops/lull/db"
@@ -14,14 +15,14 @@ import (
 
 // Merge is a table as it was, to be brought together with the live one.
 type Merge struct {
-	Then     *db.Table // its shape then
-	Name     db.Name
-	Rows     iter.Seq2[db.Row, error]
-	At       time.Time
-	On       undo.OnConflict
-	Source   string
-	Warnings []string
-	Exact    bool
+	Then   *db.Table // its shape then
+	Name   db.Name
+	Rows   iter.Seq2[db.Row, error]
+	At     time.Time
+	On     undo.OnConflict
+	Source string
+	// Doubts says, when all rows were read, what may not be as it was; exact that nothing is.
+	Doubts   func() (warnings []string, exact bool)
 	Progress func(rows int64)
 }
 
@@ -56,8 +57,10 @@ func PlanChanges(ctx context.Context, c *mysql.Conn, req undo.Request, store *ac
 }
 
 func (m *Merge) feed(ctx context.Context, b *undo.Build, live *db.Table) error {
-	for _, w := range m.Warnings {
-		b.Warn(!m.Exact, "%s", w)
+	if live.RowKey() == nil {
+		// Rows that are equal cannot be told apart, so one that is there again would not count.
+		return lull.Errorf(lull.Refused, "write it beside the live one with --into, and compare",
+			"%s has no primary key: which of its rows are missing cannot be told", m.Name)
 	}
 	take, err := b.Open(ctx, m.Then, live, nil)
 	if err != nil {
@@ -81,6 +84,10 @@ func (m *Merge) feed(ctx context.Context, b *undo.Build, live *db.Table) error {
 				return err
 			}
 		}
+	}
+	warnings, exact := m.Doubts()
+	for _, w := range warnings {
+		b.Warn(!exact, "%s", w)
 	}
 	return nil
 }

@@ -103,11 +103,12 @@ func (a *alarm) judge(ctx context.Context, t *history.Touch) error {
 
 // next is the command that takes an accident back.
 func (a *alarm) next(x *accident.Accident) string {
+	table := term.ShellWord(x.Table.String())
 	if x.Undoable == accident.No {
 		if x.DDL == "drop" || x.DDL == "drop database" {
-			return fmt.Sprintf("lull restore %s --at %s --into %s%s", x.Table, x.ID(), x.Table, a.again)
+			return fmt.Sprintf("lull restore %s --at %s --into %s%s", table, x.ID(), table, a.again)
 		}
-		return fmt.Sprintf("lull restore %s --at %s --merge%s", x.Table, x.ID(), a.again)
+		return fmt.Sprintf("lull restore %s --at %s --merge%s", table, x.ID(), a.again)
 	}
 	return "lull undo " + x.ID() + a.again
 }

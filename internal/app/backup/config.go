@@ -226,6 +226,9 @@ func (c *Config) checkBackup(name string, b *BackupConfig) error {
 	fill(&b.Flush, defaultFlush)
 	fill(&b.Drill.Every, defaultDrill)
 	fill(&b.Drill.Within, defaultWithin)
+	if b.Daily > 0 && len(b.Encrypt) > 0 && b.Identity.IsZero() {
+		return c.wrong("add identity: {file: KEY}, or leave out daily:", "backups/%s: daily states are made inside the repository, and without identity: this machine cannot read it", name)
+	}
 	if b.MaxLoad == 0 {
 		b.MaxLoad = defaultLoad
 	}

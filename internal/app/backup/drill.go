@@ -3,6 +3,8 @@ package backup
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -131,8 +133,8 @@ func (s *Site) drill(ctx context.Context, scratch *scratchServer, name db.Name, 
 		bad(s.explain(ctx, err))
 		return d
 	}
-	d.Notes = append(d.Notes, table.Warnings...)
 	kept, err := s.restoreAside(ctx, scratch, table, &d)
+	d.Notes = append(d.Notes, table.Warnings...) // which are complete when the rows were read
 	if err != nil {
 		bad(err)
 		return d
@@ -334,19 +336,22 @@ func (k *keeper) drilled(d *Drill) error {
 	k.say("NO: drill of %s: %s", d.Table, strings.Join(d.Problems, "; "))
 	_, err := k.ledger.Open(watch.Finding{
 		ID: id, Kind: "drill", System: k.site.Name, Title: "drill of " + d.Table + ": " + strings.Join(d.Problems, "; "),
-		At: d.At, Opened: d.At, Next: "lull backup drill " + k.site.Name + " --table " + d.Table,
+		At: d.At, Opened: d.At, Next: "lull backup drill " + k.site.Name + " --table " + term.ShellWord(d.Table),
 	})
 	return err
 }
 
-// drillName is a table's name in the name of an object.
+// drillName is a table's name in the name of an object: what tells two tables apart is the
+// sum at its end.
 func drillName(name db.Name) string {
-	return strings.Map(func(r rune) rune {
+	text := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '.' {
 			return r
 		}
 		return '-'
 	}, name.String())
+	sum := sha256.Sum256([]byte(name.String()))
+	return "t-" + text[:min(len(text), 60)] + "-" + hex.EncodeToString(sum[:4])
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ") }

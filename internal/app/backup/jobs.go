@@ -13,6 +13,7 @@ import (
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db/mysql"
+	"github.com/lull-ops/lull/keep/history/fold"
 	"github.com/lull-ops/lull/keep/history/pack"
 	"github.com/lull-ops/lull/keep/history/repo"
 )
@@ -247,6 +248,37 @@ func (s *Site) Verify(ctx context.Context, progress func(read, total int64)) (*V
 	out := &Verified{Objects: int64(r.Objects), Bytes: r.Bytes, Decoded: !r.ChecksumsOnly}
 	for _, p := range r.Problems {
 		out.Problems = append(out.Problems, p.String())
+	}
+	missing, err := s.missing(ctx)
+	out.Problems = append(out.Problems, missing...)
+	return out, err
+}
+
+// missing is what should be there and is not: objects that are gone leave no trace in what is left.
+func (s *Site) missing(ctx context.Context) ([]string, error) {
+	end, err := s.Repo.End(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	if st, err := s.status(); s.conf != nil && err == nil && st.Stored > end.Seq {
+		out = append(out, fmt.Sprintf("the newest packs of changes are gone: transaction %d was stored, the log ends with %d", st.Stored, end.Seq))
+	}
+	if !s.canRead() || end.Seq == 0 && end.Ordinal == 0 {
+		return out, nil
+	}
+	tables, err := fold.List(ctx, s.Repo, end.Seq)
+	if err != nil {
+		return out, err
+	}
+	for _, t := range tables {
+		spans, err := fold.Restorable(ctx, s.Repo, t, end.Seq)
+		if err != nil {
+			return out, err
+		}
+		if len(spans) == 0 || spans[len(spans)-1].To < end.Seq {
+			out = append(out, fmt.Sprintf("%s cannot be restored as it is now: it has no snapshot that is whole", t))
+		}
 	}
 	return out, nil
 }

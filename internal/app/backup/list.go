@@ -117,7 +117,7 @@ func (s *Site) tables(ctx context.Context, end history.Seq, snapshots []history.
 
 // canRead says that what is stored is in clear, or that the key is here.
 func (s *Site) canRead() bool {
-	return len(s.keys.Identities) > 0 || len(s.Repo.Header().Recipients) == 0
+	return len(s.keys.Identities) > 0 || len(s.Repo.Header().Recipients)+len(s.Repo.Recipients()) == 0
 }
 
 func (t *InventoryTable) count(snapshots []history.Snapshot) {

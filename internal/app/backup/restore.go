@@ -374,7 +374,7 @@ func (t *Table) Merge(ctx context.Context, s *Site, store *act.Store, on undo.On
 	}
 	plan, err := app.MergePlan(ctx, conn, app.Merge{
 		Then: t.fold.Definition.Table, Name: t.Name, Rows: t.fold.Rows(ctx), At: t.cut.At, On: on, Progress: progress,
-		Source: source, Warnings: t.Warnings(), Exact: t.Exact(),
+		Source: source, Doubts: func() ([]string, bool) { return t.Warnings(), t.Exact() },
 	}, store)
 	return plan, conn, err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql"
 	"github.com/lull-ops/lull/internal/fsx"
+	"github.com/lull-ops/lull/internal/term"
 	"github.com/lull-ops/lull/keep/history"
 	"github.com/lull-ops/lull/keep/history/binlogs"
 	"github.com/lull-ops/lull/keep/history/record"
@@ -51,17 +52,30 @@ func Serve(ctx context.Context, w Where, opt ServeOptions) error {
 		defer k.close()
 		keepers = append(keepers, k)
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	for _, k := range keepers {
+	var all sync.WaitGroup
+	ended := make([]error, len(keepers))
+	for i, k := range keepers {
 		k.say("recording %s into %s", k.site.Name, k.site.store)
-		g.Go(func() error { return k.recorder.Run(ctx) })
-		g.Go(func() error { return k.jobs(ctx) })
+		all.Go(func() {
+			if ended[i] = k.serve(ctx); ctx.Err() == nil && ended[i] != nil {
+				k.say("NO: recording has ended: %s", ended[i])
+			}
+		})
 	}
-	err = g.Wait()
+	all.Wait()
+	err = errors.Join(ended...)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil && lull.KindOf(err) != lull.Locked {
 		return nil // it was told to stop
 	}
 	return err
+}
+
+// serve records one database and does its jobs. What ends it does not end the others.
+func (k *keeper) serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return k.recorder.Run(ctx) })
+	g.Go(func() error { return k.jobs(ctx) })
+	return g.Wait()
 }
 
 // keeper keeps one database's past.
@@ -81,7 +95,8 @@ type keeper struct {
 	catalogAt  time.Time // when it was looked at
 
 	mu      sync.Mutex
-	lost    map[db.Name]bool // tables that need a new snapshot; the zero Name is all
+	lost    map[db.Name]uint64 // tables that need a new snapshot, by when that was noted; the zero Name is all
+	losses  uint64
 	serving record.Status
 }
 
@@ -103,7 +118,7 @@ func newKeeper(ctx context.Context, w Where, opt ServeOptions) (*keeper, error) 
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{site: site, tell: opt.Say, lost: map[db.Name]bool{}, lookAgain: map[db.Name]time.Time{}, ledger: watch.NewLedger(site.dataDir)}
+	k := &keeper{site: site, tell: opt.Say, lost: map[db.Name]uint64{}, lookAgain: map[db.Name]time.Time{}, ledger: watch.NewLedger(site.dataDir)}
 	if k.tell == nil {
 		k.tell = func(time.Time, string) {}
 	}
@@ -131,7 +146,7 @@ func (s *Site) again() string {
 	}
 	out := ""
 	if s.conf.path != ConfigFile {
-		out += " --config " + s.conf.path
+		out += " --config " + term.ShellWord(s.conf.path)
 	}
 	if s.Several() {
 		out += " --database " + s.Name
@@ -186,11 +201,12 @@ func purged(err error) bool {
 // onLost notes that tables can only be restored from snapshots that begin from now on.
 func (k *keeper) onLost(tables []db.Name, reason string) {
 	k.mu.Lock()
+	k.losses++
 	if len(tables) == 0 {
-		k.lost[db.Name{}] = true
+		k.lost[db.Name{}] = k.losses
 	}
 	for _, t := range tables {
-		k.lost[t] = true
+		k.lost[t] = k.losses
 	}
 	err := k.writeLost()
 	k.mu.Unlock()
@@ -240,7 +256,8 @@ func (k *keeper) readLost() error {
 		list = []db.Name{{}} // nobody knows which: all
 	}
 	for _, t := range list {
-		k.lost[t] = true
+		k.losses++
+		k.lost[t] = k.losses
 	}
 	return nil
 }

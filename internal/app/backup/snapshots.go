@@ -43,18 +43,28 @@ func (k *keeper) snapshots(ctx context.Context, opt snapshotOptions) (*taken, er
 	if err != nil {
 		return out, err
 	}
-	var errs []error
+	if err := k.spreadLost(tables); err != nil {
+		return out, err
+	}
+	var look []db.Name
 	for _, name := range tables {
-		if !opt.all && !k.isLost(name) && k.site.where.Clock().Before(k.lookAgain[name]) {
-			continue
+		if opt.all || k.isLost(name) || !k.site.where.Clock().Before(k.lookAgain[name]) {
+			look = append(look, name)
 		}
+	}
+	if look, err = parentsFirst(ctx, conn, look); err != nil {
+		return out, err
+	}
+	var errs []error
+	for _, name := range look {
+		noted := k.lostSince(name)
 		due, inside, err := k.due(ctx, name, opt.all)
 		k.later(name, due, err)
-		if err == nil && !due {
-			err = k.found(name)
-		}
 		if err == nil && due {
 			err = k.take(ctx, conn, name, inside, opt, out)
+		}
+		if err == nil {
+			err = k.found(name, noted)
 		}
 		if err != nil {
 			if ctx.Err() != nil {
@@ -64,22 +74,39 @@ func (k *keeper) snapshots(ctx context.Context, opt snapshotOptions) (*taken, er
 			errs = append(errs, fmt.Errorf("take a snapshot of %s: %w", name, err))
 		}
 	}
-	k.forgetLost()
 	return out, errors.Join(errs...)
 }
 
 // isLost says that a table can only be restored from a snapshot that is yet to be taken.
-func (k *keeper) isLost(name db.Name) bool {
+func (k *keeper) isLost(name db.Name) bool { return k.lostSince(name) > 0 }
+
+// lostSince is the number of the note that a table needs a new snapshot, 0 when it needs none.
+func (k *keeper) lostSince(name db.Name) uint64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.lost[name] || k.lost[db.Name{}]
+	return k.lost[name]
 }
 
-// found notes that a table needs no snapshot any more.
-func (k *keeper) found(name db.Name) error {
+// spreadLost makes "all tables" a note for each, so that one that fails is tried again.
+func (k *keeper) spreadLost(tables []db.Name) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.lost[name] {
+	noted, all := k.lost[db.Name{}]
+	if !all {
+		return nil
+	}
+	for _, t := range tables {
+		k.lost[t] = max(k.lost[t], noted)
+	}
+	delete(k.lost, db.Name{})
+	return k.writeLost()
+}
+
+// found notes that a table needs no snapshot any more, unless it was lost again since.
+func (k *keeper) found(name db.Name, noted uint64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if noted == 0 || k.lost[name] != noted {
 		return nil
 	}
 	delete(k.lost, name)
@@ -143,6 +170,9 @@ func (k *keeper) due(ctx context.Context, name db.Name, all bool) (due, inside b
 	if table.Base == nil { // born since recording began
 		return all || end.Seq-table.From > bornChanges, true, nil
 	}
+	if middle, err := k.middles(ctx, table.Definition.Table); err != nil || table.Base.Start < middle {
+		return err == nil, false, err
+	}
 	age := k.site.backup.Every.D()
 	if k.site.backup.Daily > 0 {
 		age = min(age, day)
@@ -172,13 +202,17 @@ func (k *keeper) take(ctx context.Context, conn *mysql.Conn, name db.Name, insid
 	var err error
 	if inside {
 		s, err = k.folded(ctx, name)
-	} else {
+		inside = !errors.Is(err, errDoubtful)
+	}
+	if !inside {
 		s, err = k.read(ctx, conn, name, opt)
 	}
 	if err != nil {
 		return err
 	}
-	err = k.found(name)
+	if !inside {
+		clear(k.lookAgain) // what refers to it may have to be read again
+	}
 	from := "read from the server"
 	if inside {
 		from = "made in the repository"
@@ -188,18 +222,6 @@ func (k *keeper) take(ctx context.Context, conn *mysql.Conn, name db.Name, insid
 	out.Rows += s.Rows
 	out.Bytes += s.Bytes
 	return err
-}
-
-// forgetLost clears "all tables" once each of them was looked at.
-func (k *keeper) forgetLost() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.lost[db.Name{}] {
-		delete(k.lost, db.Name{})
-		if err := k.writeLost(); err != nil {
-			k.tell(k.site.where.Clock(), k.site.Name+": note: "+err.Error())
-		}
-	}
 }
 
 // folded makes a snapshot inside the repository.
@@ -213,17 +235,24 @@ func (k *keeper) folded(ctx context.Context, name db.Name) (*history.Snapshot, e
 		return nil, err
 	}
 	m := snapshot.Moment{Definition: table.Definition, Seq: end.Seq, At: end.At}
-	return snapshot.Fold(ctx, k.site.Repo, m, table.Rows(ctx), k.dir(), k.site.where.Clock)
+	return snapshot.Fold(ctx, k.site.Repo, m, exactRows(ctx, table), k.dir(), k.site.where.Clock)
 }
 
 // read takes a snapshot from the server.
 func (k *keeper) read(ctx context.Context, conn *mysql.Conn, name db.Name, opt snapshotOptions) (*history.Snapshot, error) {
+	if t, err := conn.Table(ctx, name); err != nil {
+		return nil, err
+	} else if after, err := k.middles(ctx, t); err != nil {
+		return nil, err
+	} else if err := k.awaitSafe(ctx, after); err != nil {
+		return nil, err
+	}
 	src := &source{conn: conn}
 	dir := filepath.Join(k.dir(), "snapshots")
 	if err := fsx.SecureDir(dir); err != nil {
 		return nil, err
 	}
-	so := snapshot.Options{Dir: dir, Throttle: k.throttle(conn), Clock: k.site.where.Clock, Changed: k.recorder.Changed}
+	so := snapshot.Options{Dir: dir, Throttle: k.throttle(conn), Clock: k.site.where.Clock, Changed: k.changedSince(ctx)}
 	if opt.progress != nil {
 		t, err := conn.Table(ctx, name)
 		if err != nil {
@@ -234,6 +263,31 @@ func (k *keeper) read(ctx context.Context, conn *mysql.Conn, name db.Name, opt s
 	}
 	return snapshot.Take(ctx, src, k.recorder, k.site.Repo, name, so)
 }
+
+// changedSince says whether something happened to a table as a whole: what this recorder saw,
+// and, for a snapshot that an earlier one began, what the repository tells.
+func (k *keeper) changedSince(ctx context.Context) func(db.Name, history.Seq) bool {
+	known := map[history.Seq][]history.Event{}
+	return func(table db.Name, since history.Seq) bool {
+		if k.recorder.Changed(table, since) {
+			return true
+		}
+		events, asked := known[since]
+		if !asked && k.site.readable() {
+			var err error
+			if events, err = k.site.Repo.Events(ctx, since, endless); err != nil {
+				return true // nobody can tell: begin again
+			}
+			known[since] = events
+		}
+		return slices.ContainsFunc(events, func(e history.Event) bool {
+			return e.Table == table || e.To == table || e.Table == db.Name{} && e.Kind == history.Lost
+		})
+	}
+}
+
+// endless is behind every transaction.
+const endless = ^history.Seq(0)
 
 // throttle waits while the server is busier than the configuration allows.
 func (k *keeper) throttle(conn *mysql.Conn) func(context.Context) error {

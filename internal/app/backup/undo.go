@@ -14,6 +14,7 @@ import (
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql"
 	"github.com/lull-ops/lull/internal/app"
+	"github.com/lull-ops/lull/internal/term"
 	"github.com/lull-ops/lull/keep/history"
 	"github.com/lull-ops/lull/keep/history/fold"
 )
@@ -93,8 +94,17 @@ type undoing struct {
 
 // tables takes the finding's table, and those whose rows fell with its own.
 func (u *undoing) tables(touch *history.Touch) error {
-	if touch.DDL != "" || touch.Incomplete != "" {
+	switch touch.DDL {
+	case "":
+	case "truncate", "drop", "drop database", "create or replace":
 		return u.difference(touch.Table, touch.DDL)
+	default: // what it did to the rows is not known, so nobody can tell it from what came later
+		name := term.ShellWord(touch.Table.String())
+		return lull.Errorf(lull.Refused, fmt.Sprintf("lull restore %s --at %s --into %s_was, and compare", name, u.id, name),
+			"%s of %s: the log does not hold what it did to which row", strings.ToUpper(touch.DDL), touch.Table)
+	}
+	if touch.Incomplete != "" {
+		return u.difference(touch.Table, "")
 	}
 	if err := u.changes(touch.Table); err != nil {
 		return err
@@ -170,25 +180,27 @@ func (u *undoing) difference(name db.Name, ddl string) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range was.Warnings {
-		u.build.Warn(!was.Exact, "%s", w)
+	if shape.RowKey() == nil {
+		return lull.Errorf(lull.Refused, fmt.Sprintf("lull restore %s --at %s --into %s_was", term.ShellWord(name.String()), u.id, term.ShellWord(name.String())),
+			"%s has no primary key: which of its rows are missing cannot be told", name)
 	}
-	after := func(func(db.Row, error) bool) {}
+	is, after := was, iter.Seq2[db.Row, error](func(func(db.Row, error) bool) {})
 	if ddl == "" {
-		is, err := fold.Find(u.ctx, u.site.Repo, name, u.before+1, fold.Options{Dir: u.scratch})
+		is, err = fold.Find(u.ctx, u.site.Repo, name, u.before+1, fold.Options{Dir: u.scratch})
 		if err != nil {
 			return u.site.explain(u.ctx, err)
 		}
 		after = is.Rows(u.ctx)
 	}
-	key := shape.RowKey()
-	if key == nil {
-		key = make([]int, len(shape.Columns))
-		for i := range key {
-			key[i] = i
+	if err := differ(shape, shape.RowKey(), was.Rows(u.ctx), after, take); err != nil {
+		return err
+	}
+	for _, t := range []*fold.Table{was, is} { // whose warnings are complete when the rows were read
+		for _, w := range t.Warnings {
+			u.build.Warn(!t.Exact, "%s", w)
 		}
 	}
-	return differ(shape, key, was.Rows(u.ctx), after, take)
+	return nil
 }
 
 // differ merges two sorted sets of rows and takes every row that is not the same in both.
@@ -256,7 +268,7 @@ func (u *undoing) open(then *db.Table, name db.Name) (func(*db.Change) error, er
 	now, renamed := u.since(then, name)
 	live, err := u.conn.Table(u.ctx, now)
 	if lull.KindOf(err) == lull.Usage {
-		return nil, lull.Errorf(lull.Refused, fmt.Sprintf("lull restore %s --at %s --into %s", name, u.id, name),
+		return nil, lull.Errorf(lull.Refused, fmt.Sprintf("lull restore %s --at %s --into %s", term.ShellWord(name.String()), u.id, term.ShellWord(name.String())),
 			"%s is not there any more", now)
 	}
 	if err != nil {
