@@ -209,7 +209,7 @@ func (r *logReader) Read(p []byte) (n int, err error) {
 		n += m
 		if err == nil && m == 0 {
 			// Hand over what is there rather than wait for more.
-			if n > 0 && r.d.s.br.Buffered() < 2*headerSize {
+			if n > 0 && r.d.s.mayWait() {
 				return n, nil
 			}
 			r.done, err = r.d.advance()

@@ -78,6 +78,17 @@ func (s *stream) nextPacket() error {
 	return err
 }
 
+// mayWait says, between two events, that there is no next one to be had without waiting for the
+// server. A heartbeat is none, and nobody knows when something follows it.
+func (s *stream) mayWait() bool {
+	const typeAt = 4 + 1 + 4 // behind the packet's header and its status
+	if s.br.Buffered() < 2*headerSize {
+		return true
+	}
+	h, err := s.br.Peek(typeAt + 1)
+	return err != nil || h[typeAt] == eventHeartbeat || h[typeAt] == eventHeartbeatV2
+}
+
 func cut(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

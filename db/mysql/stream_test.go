@@ -92,6 +92,47 @@ func TestStreamFraming(t *testing.T) {
 	}
 }
 
+// endless fails the test when more is asked of it than there is.
+type endless struct {
+	io.Reader
+	t *testing.T
+}
+
+func (e endless) Read(p []byte) (int, error) {
+	n, err := e.Reader.Read(p)
+	if err != nil {
+		e.t.Error("it waits for the server with events in hand")
+	}
+	return n, err
+}
+
+// TestStreamHandsOverBeforeItWaits has a heartbeat, or nothing, behind the last event for now.
+func TestStreamHandsOverBeforeItWaits(t *testing.T) {
+	format, last := event(eventFormat, 100, 104, 0), event(30, 200, 304, 0)
+	for name, behind := range map[string][]byte{
+		"nothing": nil, "heartbeat": event(eventHeartbeat, 43, 0, 0), "heartbeat v2": event(eventHeartbeatV2, 60, 0, 0),
+	} {
+		w := newWire().event(announce("log.1", true)).event(format).event(last).event(last)
+		if behind != nil {
+			w.event(behind).event(behind)
+		}
+		d := streamOf(endless{w, t}, magicSize)
+		_, _, r, err := d.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 0, 1000)
+		for len(got) < 500 && err == nil {
+			var n int
+			n, err = r.Read(got[len(got):cap(got)])
+			got = got[:len(got)+n]
+		}
+		if err != nil || len(got) != 500 {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+}
+
 func TestStreamFiles(t *testing.T) {
 	format := event(eventFormat, 100, 104, 0)
 	w := newWire().event(announce("log.1", false)).
