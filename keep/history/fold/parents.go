@@ -2,6 +2,7 @@ package fold
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/lull-ops/lull/db"
@@ -53,12 +54,17 @@ func (f *fold) unseen(ctx context.Context, g *edge) error {
 		return nil
 	}
 	name := g.pieces[0].Name
-	return f.s.past.Changes(ctx, []db.Name{name}, g.child.need, b.from, func(_ db.Name, c *history.RowChange) error {
-		if c.Op != db.Insert && !c.ForeignKeysOff {
-			f.warn("%s: there is no snapshot from before transaction %d, and foreign keys may have changed rows by then", g.child.name, c.Seq)
+	err := f.s.past.Changes(ctx, []db.Name{name}, g.child.need, b.from, func(_ db.Name, c *history.RowChange) error {
+		if c.Op == db.Insert || c.ForeignKeysOff {
+			return nil
 		}
-		return nil
+		f.warn("%s: there is no snapshot from before transaction %d, and foreign keys may have changed rows by then", g.child.name, c.Seq)
+		return errStop
 	})
+	if errors.Is(err, errStop) {
+		return nil // one is as good as all
+	}
+	return err
 }
 
 // memory is what an index may hold.
