@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lull-ops/lull"
@@ -103,13 +104,7 @@ func (a *runner) printList(inv *backup.Inventory) error {
 	}
 	s.WriteByte('\n')
 	s.WriteString(t.String())
-	for i := range inv.Tables {
-		for _, sp := range inv.Tables[i].Spans {
-			if sp.Gap != "" {
-				s.item(0, "gap", term.Warn, fmt.Sprintf("%s before %s: %s", term.Safe(inv.Tables[i].Name.String()), localTime(sp.From), term.Safe(sp.Gap)))
-			}
-		}
-	}
+	printHoles(s, inv.Tables)
 	for _, p := range inv.Problems {
 		s.item(0, "NO", term.Bad, term.Safe(p))
 	}
@@ -121,6 +116,33 @@ func (a *runner) printList(inv *backup.Inventory) error {
 	}
 	return a.show(s)
 }
+
+// printHoles says why tables cannot be restored between two spans; one reason is told once.
+func printHoles(s *screen, tables []backup.InventoryTable) {
+	var reasons []string
+	of := map[string][]string{}
+	for i := range tables {
+		for _, sp := range tables[i].Spans {
+			if sp.Gap == "" {
+				continue
+			}
+			if of[sp.Gap] == nil {
+				reasons = append(reasons, sp.Gap)
+			}
+			of[sp.Gap] = append(of[sp.Gap], tables[i].Name.String())
+		}
+	}
+	for _, reason := range reasons {
+		names := of[reason]
+		if len(names) > maxNamed {
+			names = append(names[:maxNamed:maxNamed], fmt.Sprintf("and %d more", len(names)-maxNamed))
+		}
+		s.item(0, "gap", term.Warn, term.Safe(strings.Join(names, ", ")+": "+reason))
+	}
+}
+
+// maxNamed is how many tables a gap names.
+const maxNamed = 5
 
 func listTable(t *term.Table, x *backup.InventoryTable, inv *backup.Inventory, now time.Time) {
 	snapshot, drilled := "none yet", term.Cell{Text: "never", Color: term.Warn}

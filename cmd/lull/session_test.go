@@ -188,6 +188,7 @@ func varying() []varies {
 		{`process \d+ holds`, `process 4242 holds`},
 		{`kill \d+`, `kill 4242`},
 		{`\d+ bytes into an event of \d+`, `1215 bytes into an event of 8205`},
+		{`nothing is known\s+from\s+\S+\s+to\s+\S+:`, `nothing is known from 14:02 to 14:05:`},
 		{`at byte \d+`, `at byte 4711`},
 		{`10\.11\.\d+-MariaDB\S*`, `10.11-MariaDB`},
 	} {

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/lull-ops/lull"
@@ -10,6 +11,7 @@ import (
 	"github.com/lull-ops/lull/keep/history"
 	"github.com/lull-ops/lull/keep/history/binlogs"
 	"github.com/lull-ops/lull/keep/history/fold"
+	"github.com/lull-ops/lull/keep/history/repo"
 )
 
 // Recorded is the site's past as find reads it.
@@ -75,7 +77,26 @@ func (r Recorded) Past(ctx context.Context, q *binlogs.Query) (*history.Result, 
 	for _, h := range holes {
 		out.Gaps = append(out.Gaps, history.Gap{File: r.site.Name, At: h.Since, Reason: h.String()})
 	}
-	return out, err
+	if err != nil {
+		return out, err
+	}
+	return out, r.unread(ctx, out, after, upto, holes)
+}
+
+// unread adds the gaps of what the recorder could not read: logs that were purged before.
+func (r Recorded) unread(ctx context.Context, out *history.Result, after, upto history.Seq, holes []repo.Hole) error {
+	events, err := r.site.Repo.Events(ctx, after, upto)
+	if err != nil {
+		return err
+	}
+	for i := range events {
+		e := &events[i]
+		hole := slices.ContainsFunc(holes, func(h repo.Hole) bool { return h.Reason == e.Reason })
+		if e.Kind == history.Lost && e.Table == (db.Name{}) && e.Statement == "" && !hole {
+			out.Gaps = append(out.Gaps, history.Gap{File: r.site.Name, At: e.At, Reason: e.Reason})
+		}
+	}
+	return nil
 }
 
 // Holds says that a table's rows before a transaction can be brought back from the repository,
