@@ -86,7 +86,7 @@ func (r *Recorder) leave(err error) error {
 
 // discard goes back to where the stream is sealed.
 func (r *Recorder) discard() error {
-	r.unplaced, r.loose = false, nil
+	r.unplaced, r.loose, r.hole = false, nil, ""
 	r.cur = r.sealed
 	r.notices = slices.DeleteFunc(r.notices, func(n notice) bool { return n.seq > r.sealed.seq })
 	r.known.revert(r.sealed.ordinal)
@@ -184,25 +184,36 @@ func (r *Recorder) begin(server string, fresh bool) error {
 	return r.writeGap(now)
 }
 
-// writeGap gives the hole a number of its own, so that snapshots which begin behind it have a
-// Start that says so. It counts from the last moment that is known.
+// writeGap gives the hole two numbers of its own, where it begins and where it ends: moments
+// between them lie in it, and snapshots which begin behind it have a Start that says so. It
+// counts from the last moment that is known.
 func (r *Recorder) writeGap(now time.Time) error {
 	at := r.cur.at
 	if at.IsZero() {
 		at = now
 	}
-	reason := fmt.Sprintf("nothing is known from %s to %s: %s",
+	r.hole = fmt.Sprintf("nothing is known from %s to %s: %s",
 		at.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), r.gap.reason)
-	return r.lone(history.Event{Kind: history.Lost, Reason: reason}, at, now)
+	return r.lone(history.Event{Kind: history.Lost, Reason: r.hole}, at, r.cur.pos, now)
+}
+
+// endHole notes where the hole ends, before anything that is known again.
+func (r *Recorder) endHole(pos db.Position, now time.Time) error {
+	if r.hole == "" {
+		return nil
+	}
+	reason := r.hole
+	r.hole = ""
+	return r.lone(history.Event{Kind: history.Lost, Reason: reason}, now, pos, now)
 }
 
 // lone records an event outside of all transactions as one of its own.
-func (r *Recorder) lone(e history.Event, at, now time.Time) error {
+func (r *Recorder) lone(e history.Event, at time.Time, pos db.Position, now time.Time) error {
 	if err := r.ensure(); err != nil {
 		return err
 	}
 	r.batch.event(&e, nil, nil)
-	tx := db.Tx{File: r.cur.pos.File, Start: r.cur.pos.Offset, End: r.cur.pos.Offset, At: at}
+	tx := db.Tx{File: pos.File, Start: pos.Offset, End: pos.Offset, At: at}
 	if err := r.batch.commit(&tx, nil, now); err != nil {
 		return err
 	}
@@ -263,6 +274,9 @@ func (r *Recorder) enter(ctx context.Context) error {
 	if err := r.ensure(); err != nil {
 		return err
 	}
+	if err := r.endHole(r.cur.pos, r.o.Clock()); err != nil {
+		return err
+	}
 	for i := range r.loose { // they were part of it
 		r.happened(&r.loose[i], nil)
 	}
@@ -309,12 +323,15 @@ func (r *Recorder) idle(ctx context.Context, s *history.Step) error {
 	if r.unplaced {
 		r.placed(s.Pos)
 	}
+	if err := r.endHole(s.Pos, now); err != nil {
+		return err
+	}
 	if len(r.loose) > 0 {
 		if err := r.room(ctx); err != nil {
 			return err
 		}
 		for _, e := range r.loose {
-			if err := r.lone(e, s.At, now); err != nil {
+			if err := r.lone(e, s.At, r.cur.pos, now); err != nil {
 				return err
 			}
 		}

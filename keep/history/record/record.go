@@ -97,6 +97,7 @@ type Recorder struct {
 	known    known
 	from     db.Position     // where the open pack begins
 	gap      *gap            // a hole that the next fresh start closes
+	hole     string          // the reason of one whose end is still to be noted
 	unplaced bool            // a fresh start whose position is not known yet
 	urgent   bool            // the open pack is to be sealed as soon as possible
 	begun    bool            // the fresh start's position is known, and not in the trail yet

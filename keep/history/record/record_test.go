@@ -179,14 +179,17 @@ func TestPurgedPosition(t *testing.T) {
 		s.put(3)
 		wait(t, 20*time.Second)
 		k := f.read(t)
-		k.compare(t, s.log[10:], 7)
-		if len(k.events) != 1 || k.events[0].Kind != history.Lost || k.events[0].Seq != 6 || k.events[0].Table != (db.Name{}) {
+		k.compare(t, s.log[10:], 8)
+		if len(k.events) != 2 || k.events[0].Kind != history.Lost || k.events[0].Seq != 6 || k.events[0].Table != (db.Name{}) || k.events[1].Seq != 7 {
 			t.Fatalf("events %+v", k.events)
 		}
 		if e := k.events[0]; !strings.Contains(e.Reason, "no longer has") || time.Since(e.At) < time.Hour || e.At.Before(k.txs[4].At) {
 			t.Errorf("the hole is from %s: %s", e.At, e.Reason)
 		}
-		if len(lost) != 1 || !strings.HasPrefix(lost[0], "[]") || safe != 6 {
+		if end := k.txs[6].At; time.Since(end) > time.Minute {
+			t.Errorf("the hole ends at %s", end)
+		}
+		if len(lost) == 0 || !strings.HasPrefix(lost[0], "[]") || safe != 7 {
 			t.Errorf("told %q, safe %d", lost, safe)
 		}
 		if got := s.known[len(s.known)-1]; len(got) != 0 {

@@ -50,7 +50,7 @@ type mark struct {
 // newOutput begins a snapshot, or goes on with the one of s.
 func newOutput(ctx context.Context, r Repository, d *history.Definition, o *Options, s *state) (*output, error) {
 	out := &output{
-		o: o, table: d.Table, key: d.Table.RowKey(), state: s, after: s.after,
+		o: o, table: d.Table, key: pieceKey(d.Table), state: s, after: s.after,
 		sorted: !s.Unsorted, sortKey: s.SortKey,
 		meta: history.Snapshot{ID: s.ID, Table: d.Table.Name, Definition: d.ID, Start: s.Start, Origin: "read"},
 	}

@@ -196,7 +196,7 @@ func (t *try) changed(since history.Seq) bool {
 
 // read reads the table and completes the snapshot.
 func (t *try) read(ctx context.Context) (*history.Snapshot, error) {
-	if t.d.Table.RowKey() == nil {
+	if pieceKey(t.d.Table) == nil {
 		return t.readExact(ctx)
 	}
 	if err := t.begin(ctx); err != nil {
@@ -274,7 +274,22 @@ func (t *try) chunks(ctx context.Context) error {
 	}
 }
 
-// readExact reads a table without a key as it was at one place, which is known only at the end.
+// pieceKey is the key that a table is read in pieces by; nil when it must be read at once. A
+// table that refers to itself is: its rows may fall with others of its own while it is read,
+// and nothing in the log tells which.
+func pieceKey(t *db.Table) []int {
+	for i := range t.Parents {
+		fk := &t.Parents[i]
+		if fk.Parent == t.Name && (takes(fk.OnDelete) || takes(fk.OnUpdate)) {
+			return nil
+		}
+	}
+	return t.RowKey()
+}
+
+func takes(rule string) bool { return rule == "CASCADE" || rule == "SET NULL" }
+
+// readExact reads a table at once as it was at one place, which is known only at the end.
 func (t *try) readExact(ctx context.Context) (*history.Snapshot, error) {
 	if t.o.Throttle != nil {
 		if err := t.o.Throttle(ctx); err != nil {

@@ -373,10 +373,18 @@ func TestTableThatKeepsChanging(t *testing.T) {
 	})
 }
 
-func TestTableWithoutKey(t *testing.T) {
+func TestReadAtOnce(t *testing.T) {
+	tree := definition(t, 1, true)
+	tree.Table.Parents = []db.ForeignKey{{Child: orders, Parent: orders, OnDelete: "CASCADE"}}
+	for what, d := range map[string]*history.Definition{"no key": definition(t, 1, false), "refers to itself": tree} {
+		t.Run(what, func(t *testing.T) { readAtOnce(t, d) })
+	}
+}
+
+func readAtOnce(t *testing.T, d *history.Definition) {
 	srv := newServer(t, 100)
 	initial := maps.Clone(srv.rows)
-	srv.d = definition(t, 1, false)
+	srv.d = d
 	srv.lag = 3
 	for i := range 10 {
 		srv.change(-500-i, "x")

@@ -74,7 +74,7 @@ func readState(dir string, table db.Name) (*state, error) {
 
 // good says that a snapshot can go on from the state.
 func (s *state) good(d *history.Definition, now time.Time) bool {
-	return s.ID != "" && s.Definition == d.ID && d.Table.RowKey() != nil && now.Sub(s.Began) < maxAge &&
+	return s.ID != "" && s.Definition == d.ID && pieceKey(d.Table) != nil && now.Sub(s.Began) < maxAge &&
 		(s.after == nil || len(s.after) == len(d.Table.Columns))
 }
 
