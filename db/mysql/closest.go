@@ -30,7 +30,7 @@ func (c *Conn) unknownTable(ctx context.Context, name db.Name) error {
 	} else if len(tables) > 0 {
 		hint = "no table has a name like it"
 	}
-	return lull.Errorf(lull.Usage, hint, "find table %s: there is no such table", name)
+	return lull.Errorf(lull.Usage, hint, "%w", &UnknownTableError{name})
 }
 
 // closest are the names that differ from name by few letters, the nearest first.

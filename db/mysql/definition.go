@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 
+	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
 )
 
@@ -15,22 +16,25 @@ const definitionTries = 5
 // Definition reads a table's shape, as Table does, and the CREATE TABLE that the server prints
 // for it, without the counter of its AUTO_INCREMENT. The two belong together. Triggers are in
 // neither, and keys do not have the hidden part of MariaDB's system versioning: they tell apart
-// the rows that a SELECT sees.
+// the rows that a SELECT sees. An UnknownTableError in its error means that there is no such
+// table; that the user may not see it is another lull.Error of kind Usage. When the table changes
+// all the time it is one of kind Unreachable.
 func (c *Conn) Definition(ctx context.Context, name db.Name) (*db.Table, string, error) {
-	name, err := c.actualName(ctx, name)
-	if err != nil {
-		return nil, "", err
-	}
-	create, err := c.createTable(ctx, name)
-	if err != nil {
-		return nil, "", err
-	}
+	var last error
 	for range definitionTries {
-		t, err := c.Table(ctx, name)
+		name, create, err := c.created(ctx, name)
 		if err != nil {
 			return nil, "", err
 		}
-		again, err := c.createTable(ctx, name)
+		t, err := c.Table(ctx, name)
+		if lull.KindOf(err) == lull.Usage {
+			last = err // it is gone since, or nobody may read its columns
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		_, again, err := c.created(ctx, name)
 		if err != nil {
 			return nil, "", err
 		}
@@ -38,22 +42,31 @@ func (c *Conn) Definition(ctx context.Context, name db.Name) (*db.Table, string,
 			t.Triggers = nil
 			return t, create, nil
 		}
-		create = again
+		last = lull.Errorf(lull.Unreachable, "", "read definition of table %s: it changes all the time", name)
 	}
-	return nil, "", fmt.Errorf("read definition of table %s: it changes all the time", name)
+	return nil, "", last
 }
 
-func (c *Conn) createTable(ctx context.Context, name db.Name) (create string, err error) {
-	err = c.each(ctx, "SHOW CREATE TABLE "+quoteName(name.Schema)+"."+quoteName(name.Table), func(row []sql.NullString) {
+// created is a table's actual name and its CREATE TABLE.
+func (c *Conn) created(ctx context.Context, name db.Name) (actual db.Name, create string, err error) {
+	actual, kind, err := c.find(ctx, name)
+	if err != nil {
+		return actual, "", err
+	}
+	if kind != "" && !isTable(kind) {
+		return actual, "", notTable(actual, kind)
+	}
+	// A name that is not listed is asked for as well: the server tells who may not see it.
+	err = c.each(ctx, "SHOW CREATE TABLE "+quoteName(actual.Schema)+"."+quoteName(actual.Table), func(row []sql.NullString) {
 		create = withoutCounter(row[1].String)
 	})
-	if serverErrorNumber(err) == errUnknownTable {
-		return "", c.unknownTable(ctx, name)
+	if n := serverErrorNumber(err); n == errUnknownTable || n == errUnknownSchema {
+		return actual, "", c.unknownTable(ctx, name)
 	}
 	if err != nil {
-		return "", c.failed(ctx, "read definition of table "+name.String(), err)
+		return actual, "", c.failed(ctx, "read definition of table "+name.String(), err)
 	}
-	return create, nil
+	return actual, create, nil
 }
 
 // counter is the table option AUTO_INCREMENT, which changes with the rows. It stands in the

@@ -245,7 +245,11 @@ func (d *Dump) explain(err error) error {
 	if d.next != "" {
 		file = d.next
 	}
-	switch n := serverErrorNumber(err); n {
+	n := serverErrorNumber(err)
+	if passes(n) {
+		return lull.Errorf(lull.Unreachable, "run it again; it starts where it is told to", "read binlog %s from %s: %w", file, d.conn.DSN.Where(), err)
+	}
+	switch n {
 	case 0:
 		if d.follow != nil && d.follow.out.Load() {
 			err = errSilent

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -37,7 +38,65 @@ const (
 	errAccessDeniedNoPassword = 1698
 	errPluginNotLoaded        = 1524
 	errNeedsTLS               = 3159
+	errShutdown               = 1053
+	errColumnAccessDenied     = 1143
+	errReadPacket             = 1158 // to errWriteTimeout: the connection broke
+	errWriteTimeout           = 1161
+	errTooManyResources       = 1226
+	errInterrupted            = 1317
+	errRoutineAccessDenied    = 1370
+	errKilled                 = 1927
+	errIdleTooLong            = 4031
+	errGone                   = 2006
+	errLost                   = 2013
 )
+
+// passes says that a server's error comes from its state, and trying again may help.
+func passes(number int) bool {
+	switch number {
+	case errTooManyConnections, errTooManyUserConnections, errShutdown, errTooManyResources, errInterrupted, errKilled, errIdleTooLong, errGone, errLost, errHostBlocked:
+		return true
+	}
+	return number >= errReadPacket && number <= errWriteTimeout
+}
+
+// denied says that the server does not let the user do it.
+func denied(number int) bool {
+	switch number {
+	case errSchemaDenied, errAccessDenied, errAccessDeniedNoPassword, errNoGrant, errTableAccessDenied, errColumnAccessDenied,
+		errSpecificAccessDenied, errRoutineAccessDenied, errHostNotAllowed:
+		return true
+	}
+	return false
+}
+
+// failed wraps an error of a query on a connection that was fine before.
+func (c *Conn) failed(ctx context.Context, what string, err error) error {
+	if _, ok := errors.AsType[*lull.Error](err); ok {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	n := serverErrorNumber(err)
+	switch {
+	case passes(n), n == 0 && isNetwork(err):
+		return lull.Errorf(lull.Unreachable, "", "%s at %s: %w", what, c.DSN.Where(), shorten(err))
+	case denied(n):
+		return lull.Errorf(lull.Usage, "lull check says what the user "+c.Account+" lacks", "%s at %s: %w", what, c.DSN.Where(), err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// Explain wraps an error of a statement that a caller ran on DB, what in words such as "read
+// the rows": when trying again may help it is a lull.Error of kind Unreachable, when the user
+// may not do it, one of kind Usage.
+func (c *Conn) Explain(ctx context.Context, what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return c.failed(ctx, what, err)
+}
 
 // serverErrorNumber is the number of a server's error in err's chain, else 0.
 func serverErrorNumber(err error) int {

@@ -3,7 +3,6 @@ package mysql
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -59,20 +58,6 @@ func (c *Conn) Table(ctx context.Context, name db.Name) (*db.Table, error) {
 	return t, nil
 }
 
-// failed wraps an error of a query on a connection that was fine before.
-func (c *Conn) failed(ctx context.Context, what string, err error) error {
-	if _, ok := errors.AsType[*lull.Error](err); ok {
-		return err
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if isNetwork(err) {
-		return lull.Errorf(lull.Unreachable, "", "%s at %s: %w", what, c.DSN.Where(), shorten(err))
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
 // NotTableError says that a name is that of something else than a base table.
 type NotTableError struct {
 	Name db.Name
@@ -83,26 +68,47 @@ func (e *NotTableError) Error() string {
 	return fmt.Sprintf("find table %s: it is a %s", e.Name, e.Kind)
 }
 
+// UnknownTableError says that there is no table of a name, or that the user may not see it;
+// only Definition tells the two apart.
+type UnknownTableError struct{ Name db.Name }
+
+func (e *UnknownTableError) Error() string {
+	return fmt.Sprintf("find table %s: there is no such table", e.Name)
+}
+
 // actualName is the name as the server keeps it.
 func (c *Conn) actualName(ctx context.Context, name db.Name) (db.Name, error) {
-	kind, found := "", false
-	err := c.each(ctx, "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE "+c.is("TABLE_SCHEMA", name.Schema)+
+	actual, kind, err := c.find(ctx, name)
+	switch {
+	case err != nil:
+		return name, err
+	case kind == "":
+		return name, c.unknownTable(ctx, name)
+	case !isTable(kind):
+		return name, notTable(actual, kind)
+	}
+	return actual, nil
+}
+
+// find looks a name up that the user may see; kind is "" when there is none.
+func (c *Conn) find(ctx context.Context, name db.Name) (actual db.Name, kind string, err error) {
+	actual = name
+	err = c.each(ctx, "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE "+c.is("TABLE_SCHEMA", name.Schema)+
 		" AND "+c.is("TABLE_NAME", name.Table), func(row []sql.NullString) {
 		if c.sameName(row[0].String, name.Table) {
-			found, kind = true, row[1].String
-			name.Table = row[0].String
+			actual.Table, kind = row[0].String, row[1].String
 		}
 	})
 	if err != nil {
-		return name, c.failed(ctx, "find table "+name.String(), err)
+		return name, "", c.failed(ctx, "find table "+name.String(), err)
 	}
-	switch {
-	case found && (kind == "BASE TABLE" || kind == "SYSTEM VERSIONED"):
-		return name, nil
-	case found:
-		return name, lull.Errorf(lull.Usage, "name the tables it reads from", "%w", &NotTableError{name, strings.ToLower(kind)})
-	}
-	return name, c.unknownTable(ctx, name)
+	return actual, kind, nil
+}
+
+func isTable(kind string) bool { return kind == "BASE TABLE" || kind == "SYSTEM VERSIONED" }
+
+func notTable(name db.Name, kind string) error {
+	return lull.Errorf(lull.Usage, "name the tables it reads from", "%w", &NotTableError{name, strings.ToLower(kind)})
 }
 
 // is compares a column of information_schema with a name, by the server's rules of case.

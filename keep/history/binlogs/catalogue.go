@@ -9,10 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql"
-	"github.com/lull-ops/lull/db/mysql/binlog"
 	"github.com/lull-ops/lull/db/mysql/ddl"
 	"github.com/lull-ops/lull/keep/history"
 )
@@ -30,8 +28,13 @@ type tracked struct {
 	def *history.Definition // nil when nobody knows it
 	// until is where the server was when it told def. A DDL statement that the log has before
 	// it may be in def already. Zero when def is right for the place that is being read.
-	until  db.Position
-	misfit string // why rows are left out until the table is defined anew
+	until   db.Position
+	refusal refusal // while def is nil
+}
+
+// mayHave says that a statement which ends at a place of the log may be in the definition already.
+func (t *tracked) mayHave(end db.Position) bool {
+	return t.until.File != "" && !before(t.until, end)
 }
 
 func newCatalogue(conn *mysql.Conn, known []*history.Definition) catalogue {
@@ -106,8 +109,11 @@ func (c *catalogue) preload(ctx context.Context, opt FollowOptions) error {
 	for i, n := range names {
 		g.Go(func() (err error) {
 			t := &tracked{}
-			t.def, t.until, err = c.ask(ctx, n)
 			found[i] = t
+			t.def, t.until, err = c.ask(ctx, n)
+			if _, other := errors.AsType[*mysql.NotTableError](err); other {
+				return nil // it is one by now
+			}
 			return err
 		})
 	}
@@ -130,7 +136,7 @@ func (c *catalogue) ask(ctx context.Context, n db.Name) (*history.Definition, db
 	if other, ok := errors.AsType[*mysql.NotTableError](err); ok {
 		return nil, db.Position{}, other
 	}
-	if lull.KindOf(err) == lull.Usage {
+	if _, gone := errors.AsType[*mysql.UnknownTableError](err); gone {
 		return nil, db.Position{}, nil
 	}
 	if err != nil {
@@ -285,88 +291,6 @@ func sameCharset(a, b string) bool {
 }
 
 func threeByte(charset string) bool { return charset == "utf8" || charset == "utf8mb3" }
-
-// rowReader decodes the rows of one table map.
-type rowReader struct {
-	decoder  *binlog.Decoder // nil leaves the rows out
-	def      *history.Definition
-	versions *versions // of a system-versioned table
-}
-
-// reader finds and keeps how to read a table map's rows.
-func (f *Feed) reader(t *binlog.TableMap) (*rowReader, error) {
-	r, err := f.resolve(t)
-	if err != nil {
-		return nil, err
-	}
-	if len(f.rows) > maxCached {
-		clear(f.rows)
-	}
-	f.rows[t] = r
-	return r, nil
-}
-
-func (f *Feed) resolve(t *binlog.TableMap) (*rowReader, error) {
-	name := db.Name{Schema: t.Schema, Table: t.Table}
-	tr := f.tables.get(name)
-	if tr == nil {
-		tr = &tracked{}
-		f.tables.put(name, tr)
-	}
-	if tr.def != nil {
-		if r := fitting(t, tr.def); r != nil {
-			return r, nil
-		}
-		if err := f.lose(name, "its rows in the log do not fit its columns: it was altered without a trace in the log"); err != nil {
-			return nil, err
-		}
-	}
-	if tr.misfit != "" {
-		return &rowReader{}, nil
-	}
-	def, until, err := f.tables.ask(f.ctx, name)
-	if _, other := errors.AsType[*mysql.NotTableError](err); other {
-		tr.misfit = err.Error() // a sequence is kept with the catalogue
-		return &rowReader{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	tr.def = nil
-	if def != nil {
-		if r := fitting(t, def); r != nil {
-			tr.def, tr.until = def, until
-			return r, nil
-		}
-	}
-	tr.misfit = "the server has no such table any more"
-	if def != nil {
-		tr.misfit = "it was altered since"
-	}
-	return &rowReader{}, f.lose(name, "its columns at this time are not known: "+tr.misfit)
-}
-
-// fitting is how to read a table map's rows by a definition, nil when they are not of it.
-func fitting(t *binlog.TableMap, def *history.Definition) *rowReader {
-	shape := withHidden(t, def.Table)
-	if len(shape.Columns) != len(t.Columns) {
-		return nil
-	}
-	for i := range shape.Columns {
-		if !t.Columns[i].Fits(&shape.Columns[i]) || t.HasNames && i < len(def.Table.Columns) && !strings.EqualFold(t.Columns[i].Name, shape.Columns[i].Name) {
-			return nil
-		}
-	}
-	d, err := binlog.NewDecoder(t, shape)
-	if err != nil {
-		return nil
-	}
-	r := &rowReader{decoder: d, def: def}
-	if end := len(shape.Columns) - 1; maybeVersioned(t) && shape.Columns[end].Generated {
-		r.versions = &versions{end: end, sure: true}
-	}
-	return r
-}
 
 // derive is a table that its script makes, nil when the script cannot be read.
 func derive(n db.Name, script []string) *db.Table {

@@ -165,7 +165,7 @@ func (d *definer) create(n db.Name) error {
 // model is what CREATE TABLE ... LIKE makes.
 func (d *definer) model(n db.Name) (*db.Table, []string, error) {
 	var def *history.Definition
-	if tr := d.tables.get(d.st.Like); tr != nil && tr.def != nil && tr.until.File == "" {
+	if tr := d.tables.get(d.st.Like); tr != nil && tr.def != nil && !tr.mayHave(d.end) {
 		def = tr.def
 	}
 	if def == nil {
@@ -211,7 +211,7 @@ func (d *definer) alter(n db.Name) error {
 		}
 		d.moved(n, to, &tracked{})
 		return nil
-	case reshapes && before(d.end, tr.until):
+	case reshapes && tr.mayHave(d.end):
 		d.lost(n, "it was altered while its columns were read")
 		d.moved(n, to, &tracked{})
 		return nil
@@ -226,6 +226,7 @@ func (d *definer) moved(from, to db.Name, tr *tracked) {
 		d.event(history.Event{Kind: history.Renamed, Table: from, To: to}, nil)
 		d.tables.drop(from)
 	}
+	tr.refusal = refusal{} // it was about the old name
 	d.tables.put(to, tr)
 }
 
@@ -251,7 +252,7 @@ func (d *definer) reshape(tr *tracked, name db.Name, ops []ddl.AlterOp, unread b
 		d.lost(name, "what an ALTER TABLE made of it is not known")
 		return nil
 	}
-	tr.def, tr.until, tr.misfit = s.def, s.until, ""
+	tr.def, tr.until = s.def, s.until
 	if s.def.ID == was.ID {
 		return nil
 	}
@@ -302,7 +303,14 @@ func (d *definer) rename(list []ddl.Renaming) error {
 			if tr == nil {
 				tr = &tracked{}
 			}
+			doubt := tr.def != nil && tr.mayHave(d.end)
+			if doubt {
+				*tr = tracked{}
+			}
 			d.moved(r.From, r.To, tr)
+			if doubt {
+				d.lost(r.To, "it was renamed while its columns were read")
+			}
 			to = append(slices.DeleteFunc(to, func(n db.Name) bool { return n == r.From }), r.To)
 		case from:
 			d.dropped(r.From)

@@ -93,7 +93,7 @@ func (f *Feed) sameHistory(ctx context.Context, now db.Position) error {
 	if f.conn.Flavor == mysql.MariaDB {
 		var set sql.NullString
 		if err := f.conn.DB.QueryRowContext(ctx, "SELECT BINLOG_GTID_POS(?, ?)", f.pos.File, f.pos.Offset).Scan(&set); err != nil {
-			return fmt.Errorf("read GTID at %s:%d: %w", f.pos.File, f.pos.Offset, err)
+			return f.conn.Explain(ctx, fmt.Sprintf("read GTID at %s:%d", f.pos.File, f.pos.Offset), err)
 		}
 		if !set.Valid {
 			return nil // the place is not the beginning of an event that it knows
@@ -151,21 +151,21 @@ func (f *Feed) failover(ctx context.Context, now db.Position) error {
 func (f *Feed) beginsAfter(ctx context.Context, file string) (gtidSet, error) {
 	rows, err := f.conn.DB.QueryContext(ctx, "SHOW BINLOG EVENTS IN '"+file+"' LIMIT 4")
 	if err != nil {
-		return gtidSet{}, fmt.Errorf("read the head of %s: %w", file, err)
+		return gtidSet{}, f.conn.Explain(ctx, "read the head of "+file, err)
 	}
 	defer func() { _ = rows.Close() }() // Err tells what matters
 	var name, kind, info string
 	var pos, server, end int64
 	for rows.Next() {
 		if err := rows.Scan(&name, &pos, &kind, &server, &end, &info); err != nil {
-			return gtidSet{}, fmt.Errorf("read the head of %s: %w", file, err)
+			return gtidSet{}, f.conn.Explain(ctx, "read the head of "+file, err)
 		}
 		if kind == "Previous_gtids" || kind == "Gtid_list" {
 			return parseGTIDs(info)
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return gtidSet{}, fmt.Errorf("read the head of %s: %w", file, err)
+		return gtidSet{}, f.conn.Explain(ctx, "read the head of "+file, err)
 	}
 	return gtidSet{}, lost("read the head of %s: it has no list of GTIDs", file)
 }

@@ -20,6 +20,7 @@ type held struct {
 	buf    []byte // rows as db.AppendRow writes them
 	handed bool   // the transaction is too large: its first steps are out
 	tables []db.Name
+	left   []db.Name // tables whose rows were left out
 	before db.Row
 	after  db.Row
 	change db.Change
@@ -36,7 +37,7 @@ type heldStep struct {
 }
 
 func (h *held) reset() {
-	h.steps, h.buf, h.tables = h.steps[:0], h.buf[:0], h.tables[:0]
+	h.steps, h.buf, h.tables, h.left = h.steps[:0], h.buf[:0], h.tables[:0], h.left[:0]
 	h.handed = false
 	if cap(h.buf) > 2*heldBytes {
 		h.buf = nil
@@ -114,46 +115,6 @@ func (f *Feed) restore(st *heldStep) (err error) {
 	h.change = db.Change{Op: st.op, Table: def.Table, Before: before, After: after}
 	f.step = history.Step{Kind: history.RowStep, Change: &h.change, Definition: def, ForeignKeysOff: st.off}
 	return nil
-}
-
-// changed holds the rows of an event.
-func (f *Feed) changed(rows *binlog.Rows) error {
-	r, known := f.rows[rows.Table]
-	var err error
-	if !known {
-		err = f.waiting(func() error {
-			r, err = f.reader(rows.Table)
-			return err
-		})
-	}
-	if err != nil || r.decoder == nil {
-		return err
-	}
-	err = rows.Each(r.decoder, func(before, after db.Row) error {
-		op := rows.Op
-		if r.versions != nil {
-			var ok bool
-			if op, ok = r.versions.deed(op, before, after); !ok {
-				return nil
-			}
-			if op == db.Delete {
-				after = nil
-			}
-		}
-		return f.hold(r, op, rows.ForeignKeysOff, r.visible(before), r.visible(after))
-	})
-	if err != nil {
-		return err
-	}
-	return nil
-}
-
-// visible is a row without the columns that the server hides.
-func (r *rowReader) visible(row db.Row) db.Row {
-	if row == nil {
-		return nil
-	}
-	return row[:len(r.def.Table.Columns)]
 }
 
 // commit ends the open transaction. A prepared one counts as committed, because its rows lie
