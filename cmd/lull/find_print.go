@@ -111,6 +111,8 @@ func printAccident(s *screen, x *accident.Accident, undoneBy string, kept bool) 
 	switch {
 	case undoneBy != "":
 		s.item(2, "undone", term.Good, "by "+undoneBy)
+	case kept && !rowsOnly(x):
+		s.item(2, "undo:", term.Warn, "no, but the repository has the table as it was before: lull restore")
 	case kept:
 		s.item(2, "undo:", term.Good, "yes, from the repository: it has the rows that the log has not")
 	case x.Undoable != accident.Yes:
@@ -162,13 +164,25 @@ func (f *findFlags) footer(s *screen, found *app.Found, undone map[string]string
 		if f.db == "" && len(f.binlogs) > 0 {
 			out = " --out undo.sql" // without a server there is nothing to plan for
 		}
-		if x.Undoable == accident.No && (x.DDL == "drop" || x.DDL == "drop database") {
-			name := shellWord(x.Table.String()) // there is no table to put rows into
-			fmt.Fprintf(s, "Next: lull restore %s --at %s --into %s%s\n", name, x.ID(), name, f.againSite())
+		if x.Undoable == accident.No && !rowsOnly(x) {
+			fmt.Fprintf(s, "Next: lull restore %s --at %s --into %s%s\n", shellWord(x.Table.String()), x.ID(), shellWord(beside(x)), f.againSite())
 			return
 		}
 		fmt.Fprintf(s, "Next: lull undo %s%s%s\n", x.ID(), f.again(), out)
 	}
+}
+
+// rowsOnly says that an accident is taken back by putting rows into the table that is there.
+func rowsOnly(x *accident.Accident) bool {
+	return x.DDL == "" || x.DDL == "truncate" || x.DDL == "create or replace"
+}
+
+// beside is the name under which a table is restored: its own where that is free.
+func beside(x *accident.Accident) string {
+	if x.DDL == "drop" || x.DDL == "drop database" {
+		return x.Table.String()
+	}
+	return x.Table.String() + "_was"
 }
 
 // worst is what most looks like an accident among those that can be undone; nil when none can.

@@ -92,7 +92,9 @@ func (r Recorded) unread(ctx context.Context, out *history.Result, after, upto h
 	for i := range events {
 		e := &events[i]
 		hole := slices.ContainsFunc(holes, func(h repo.Hole) bool { return h.Reason == e.Reason })
-		if e.Kind == history.Lost && e.Table == (db.Name{}) && e.Statement == "" && !hole {
+		// One hole may have an event at both of its ends.
+		told := slices.ContainsFunc(out.Gaps, func(g history.Gap) bool { return g.Reason == e.Reason })
+		if e.Kind == history.Lost && e.Table == (db.Name{}) && e.Statement == "" && !hole && !told {
 			out.Gaps = append(out.Gaps, history.Gap{File: r.site.Name, At: e.At, Reason: e.Reason})
 		}
 	}
