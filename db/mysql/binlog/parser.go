@@ -68,6 +68,7 @@ type Parser struct {
 	thread  uint32
 	// explicit: the transaction ends with a commit event, not with its first statement
 	explicit bool
+	xa       bool // it began with XA START
 }
 
 // NewParser parses the log in src.
@@ -80,6 +81,15 @@ func (p *Parser) Pos() int64 { return p.src.pos }
 
 // Open says that a transaction has begun and not ended.
 func (p *Parser) Open() bool { return p.open }
+
+// XA says that the open transaction is one of XA: it may end as Prepared.
+func (p *Parser) XA() bool {
+	const flagsAt = 12
+	if p.gtidRaw.Type == MariaGTIDEvent && len(p.gtidRaw.body) > flagsAt {
+		return p.open && p.gtidRaw.body[flagsAt]&mariaPreparedXA != 0
+	}
+	return p.open && p.xa
+}
 
 // Start is the offset of the first event of the transaction that the last event belongs to.
 func (p *Parser) Start() int64 { return p.start }
@@ -247,7 +257,7 @@ func (p *Parser) beginGTID() {
 }
 
 func (p *Parser) begin() {
-	p.open, p.explicit = true, false
+	p.open, p.explicit, p.xa = true, false, false
 	p.start, p.begun, p.thread = p.ev.Pos, p.raw.Header, 0
 	p.gtidRaw.Type = 0
 }
@@ -290,7 +300,7 @@ func (p *Parser) query(thread uint32, schema, sql []byte) {
 	p.thread = thread
 	switch verb {
 	case Begin:
-		p.explicit = true
+		p.explicit, p.xa = true, hasPrefixFold(sql, "XA ")
 		p.ev.Kind = Begin
 	case Commit, Rollback:
 		p.end(verb)

@@ -51,21 +51,22 @@ type Feed struct {
 	err     error // what the feed ended with
 
 	// What follows belongs to the coroutine that runs below next.
-	yield  func(*history.Step) bool
-	step   history.Step
-	pos    db.Position
-	gtids  gtidSet
-	passed gtidSet // transactions that the recorder had from another server
-	p      *binlog.Parser
-	s      *scanner
-	q      Query
-	tables catalogue
-	rows   map[*binlog.TableMap]*rowReader
-	held   held
-	xa     map[string][]db.Name // tables of transactions that are prepared, by xid
-	judged bool                 // passed was asked about the open transaction
-	skip   bool                 // the open transaction is one of them
-	touch  []history.Touch
+	yield   func(*history.Step) bool
+	step    history.Step
+	pos     db.Position
+	gtids   gtidSet
+	passed  gtidSet // transactions that the recorder had from another server
+	p       *binlog.Parser
+	s       *scanner
+	q       Query
+	tables  catalogue
+	rows    map[*binlog.TableMap]*rowReader
+	held    held
+	xa      map[string]*pending // by xid
+	xaBytes int                 // of those that are in memory
+	judged  bool                // passed was asked about the open transaction
+	skip    bool                // the open transaction is one of them
+	touch   []history.Touch
 }
 
 var _ history.Feed = (*Feed)(nil)
@@ -76,7 +77,7 @@ var errStopped = errors.New("the feed was closed")
 // Follow opens a feed. Its errors wrap ErrPurged when the server has the log at From no more,
 // and ErrLost when it does not have all transactions up to From.
 func Follow(ctx context.Context, conn *mysql.Conn, opt FollowOptions) (*Feed, error) {
-	f := &Feed{conn: conn, opt: opt, q: Query{Places: true}, rows: map[*binlog.TableMap]*rowReader{}, xa: map[string][]db.Name{}}
+	f := &Feed{conn: conn, opt: opt, q: Query{Places: true}, rows: map[*binlog.TableMap]*rowReader{}, xa: map[string]*pending{}}
 	if f.opt.Want == nil {
 		f.opt.Want = ownedByUsers
 	}
@@ -172,6 +173,10 @@ func (f *Feed) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stop()
+	f.held.reset()
+	for xid := range f.xa {
+		f.drop(xid)
+	}
 	if f.err == nil {
 		f.err = errStopped
 	}

@@ -191,26 +191,6 @@ func TestFollowLargeTransaction(t *testing.T) {
 	})
 }
 
-func TestFollowXA(t *testing.T) {
-	each(t, func(l *lab) {
-		if l.on("mysql-5.6") { // it logs XA transactions when they are committed
-			return
-		}
-		c := l.open()
-		l.exec("CREATE TABLE a (id int PRIMARY KEY) ENGINE=InnoDB;\nCREATE TABLE b (id int PRIMARY KEY) ENGINE=InnoDB")
-		f := l.follow(c, binlogs.FollowOptions{})
-		m := newMirror(l.TB)
-		m.tables[l.table("a")] = &mirrored{rows: map[string]db.Row{}}
-		m.tables[l.table("b")] = &mirrored{rows: map[string]db.Row{}}
-		l.exec("XA START 'x1';\nINSERT INTO a VALUES (1);\nXA END 'x1';\nXA PREPARE 'x1';\nXA COMMIT 'x1';\n" +
-			"XA START 'x2';\nINSERT INTO b VALUES (1);\nXA END 'x2';\nXA PREPARE 'x2';\nXA ROLLBACK 'x2'")
-		m.until(f, l.position(c))
-		if n := m.same(c, l.schema); n != 1 && !(n == 2 && len(m.lost) == 0) || !m.tables[l.table("a")].lost && len(m.tables[l.table("a")].rows) != 1 {
-			l.Errorf("%d tables compared, lost %q", n, m.lost)
-		}
-	})
-}
-
 // TestFollowRollback undoes part of what is logged.
 func TestFollowRollback(t *testing.T) {
 	each(t, func(l *lab) {

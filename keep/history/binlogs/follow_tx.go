@@ -19,6 +19,7 @@ type held struct {
 	steps  []heldStep
 	buf    []byte // rows as db.AppendRow writes them
 	handed bool   // the transaction is too large: its first steps are out
+	spill  *spill // of an XA transaction that is too large to be held in memory
 	tables []db.Name
 	left   []db.Name // tables whose rows were left out
 	before db.Row
@@ -39,6 +40,8 @@ type heldStep struct {
 func (h *held) reset() {
 	h.steps, h.buf, h.tables, h.left = h.steps[:0], h.buf[:0], h.tables[:0], h.left[:0]
 	h.handed = false
+	h.spill.close()
+	h.spill = nil
 	if cap(h.buf) > 2*heldBytes {
 		h.buf = nil
 	}
@@ -52,8 +55,11 @@ func (f *Feed) hold(r *rowReader, op db.Op, off bool, before, after db.Row) erro
 	if !slices.Contains(h.tables, r.def.Table.Name) {
 		h.tables = append(h.tables, r.def.Table.Name)
 	}
-	if len(h.buf) < heldBytes {
+	switch {
+	case len(h.buf) < heldBytes:
 		return nil
+	case f.p.XA():
+		return h.toFile()
 	}
 	h.handed = true
 	return f.flush()
@@ -79,25 +85,38 @@ func (f *Feed) lose(name db.Name, reason string) error {
 // flush hands out what is held.
 func (f *Feed) flush() error {
 	h := &f.held
-	for i := range h.steps {
-		st := &h.steps[i]
-		if st.event != nil {
-			f.step = history.Step{Kind: history.EventStep, Event: st.event, New: st.new}
-		} else if err := f.restore(st); err != nil {
-			return err
-		}
-		if err := f.hand(); err != nil {
-			return err
-		}
+	if err := h.spill.each(f.row); err != nil {
+		return err
+	}
+	if err := f.out(h.steps, h.buf); err != nil {
+		return err
 	}
 	h.steps, h.buf = h.steps[:0], h.buf[:0]
 	return nil
 }
 
-// restore makes f.step of a held row.
-func (f *Feed) restore(st *heldStep) (err error) {
+// out hands out steps whose rows are in buf.
+func (f *Feed) out(steps []heldStep, buf []byte) error {
+	for i := range steps {
+		st := &steps[i]
+		if st.event == nil {
+			if err := f.row(st, buf[st.at:]); err != nil {
+				return err
+			}
+			continue
+		}
+		f.step = history.Step{Kind: history.EventStep, Event: st.event, New: st.new}
+		if err := f.hand(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row hands out a held row, which is at the front of b.
+func (f *Feed) row(st *heldStep, b []byte) error {
 	h := &f.held
-	before, rest, err := db.ParseRow(h.buf[st.at:], h.before)
+	before, rest, err := db.ParseRow(b, h.before)
 	if err != nil {
 		return err
 	}
@@ -114,21 +133,18 @@ func (f *Feed) restore(st *heldStep) (err error) {
 	def := st.rows.def
 	h.change = db.Change{Op: st.op, Table: def.Table, Before: before, After: after}
 	f.step = history.Step{Kind: history.RowStep, Change: &h.change, Definition: def, ForeignKeysOff: st.off}
-	return nil
+	return f.hand()
 }
 
-// commit ends the open transaction. A prepared one counts as committed, because its rows lie
-// here; its decision follows later.
+// commit ends the open transaction. What a prepared one did is kept until it is decided.
 func (f *Feed) commit(ev *binlog.Event) error {
 	defer f.s.tx.reset()
 	defer f.held.reset()
 	if ev.Kind == binlog.Rollback || f.s.tx.savepoint {
-		if err := f.undo(ev.Kind == binlog.Rollback); err != nil {
-			return err
-		}
+		f.undo(ev.Kind == binlog.Rollback)
 	}
 	if ev.Kind == binlog.Prepared {
-		f.xa[ev.XID] = slices.Clone(f.held.tables)
+		return f.prepare(ev)
 	}
 	return f.end(ev)
 }
@@ -142,11 +158,16 @@ func (f *Feed) end(ev *binlog.Event) error {
 	if err != nil {
 		return err
 	}
+	return f.ended(ev, tx, f.touches(tx))
+}
+
+// ended hands out a CommitStep.
+func (f *Feed) ended(ev *binlog.Event, tx db.Tx, touches []history.Touch) error {
 	if err := f.gtids.add(tx.GTID); err != nil {
 		return err
 	}
 	f.pos = db.Position{File: f.s.file, Offset: ev.End, GTID: f.gtids.String()}
-	f.step = history.Step{Kind: history.CommitStep, Tx: tx, Touches: f.touches(tx), Pos: f.pos, At: tx.At}
+	f.step = history.Step{Kind: history.CommitStep, Tx: tx, Touches: touches, Pos: f.pos, At: tx.At}
 	return f.hand()
 }
 
@@ -182,7 +203,7 @@ func (f *Feed) touches(tx db.Tx) []history.Touch {
 // undo takes back what a transaction did that ends in ROLLBACK: it is in the log because a table
 // without transactions was part of it, whose rows stay. A ROLLBACK TO SAVEPOINT undid some of it,
 // and the log does not tell what.
-func (f *Feed) undo(all bool) error {
+func (f *Feed) undo(all bool) {
 	h := &f.held
 	var lost []db.Name
 	for _, name := range h.tables {
@@ -192,15 +213,19 @@ func (f *Feed) undo(all bool) error {
 		}
 	}
 	undone := func(name db.Name) bool { return slices.Contains(lost, name) }
-	if all && !h.handed {
+	switch {
+	case all && h.spill != nil: // its rows are not worth sorting out: of XA, nobody prepared them
+		lost = slices.Clone(h.tables)
+		h.reset()
+		f.s.tx.slots = f.s.tx.slots[:0]
+	case all && !h.handed:
 		h.steps = slices.DeleteFunc(h.steps, func(st heldStep) bool { return st.event == nil && undone(st.rows.def.Table.Name) })
 		f.s.tx.slots = slices.DeleteFunc(f.s.tx.slots, func(sl slot) bool { return undone(sl.name()) })
-		return nil
+		return
 	}
 	for _, name := range lost {
 		f.happened(history.Event{Kind: history.Lost, Table: name, Reason: "part of a transaction was rolled back, and the log does not tell which rows"}, nil)
 	}
-	return nil
 }
 
 // transactional says that an engine undoes rows on ROLLBACK. An unknown one may.
@@ -210,23 +235,6 @@ func transactional(engine string) bool {
 		return false
 	}
 	return true
-}
-
-// decided ends a prepared transaction. Its rows are out; a ROLLBACK takes them back.
-func (f *Feed) decided(ev *binlog.Event) error {
-	defer f.s.tx.reset()
-	defer f.held.reset()
-	tables, known := f.xa[ev.XID]
-	delete(f.xa, ev.XID)
-	if ev.Kind == binlog.XARollback {
-		if !known {
-			tables = []db.Name{{}}
-		}
-		for _, name := range tables {
-			f.happened(history.Event{Kind: history.Lost, Table: name, Reason: "the prepared XA transaction " + ev.XID + " was rolled back"}, nil)
-		}
-	}
-	return f.end(ev)
 }
 
 // torn ends a log. A transaction that is open there was undone by a crash.
