@@ -191,13 +191,36 @@ func (f *fakeFeed) step() *history.Step {
 
 // fakeRepo is a chain in memory.
 type fakeRepo struct {
+	id    string
 	mu    sync.Mutex
+	end   func(repo.End) repo.End // what End says instead; nil for the truth
+	floor history.Seq
 	packs [][]byte
 	down  bool
 	// fault is asked before each Put: an error is returned before anything is stored, or behind
 	// it when after is true.
 	fault func() (err error, after bool)
 	puts  int
+}
+
+func (f *fakeRepo) ID() string { return f.id }
+
+func (f *fakeRepo) Floor(ctx context.Context) (history.Seq, error) {
+	end, err := f.End(ctx)
+	return max(end.Seq, f.floor), err
+}
+
+func (f *fakeRepo) HasLog(_ context.Context, ordinal uint64, ix *pack.Index) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return false, lull.Errorf(lull.Unreachable, "", "store is down")
+	}
+	if ordinal > uint64(len(f.packs)) {
+		return false, nil
+	}
+	there, err := index(f.packs[ordinal-1])
+	return err == nil && there.First == ix.First && there.Last == ix.Last && there.To == ix.To && len(there.Members) == len(ix.Members), nil
 }
 
 func (f *fakeRepo) End(context.Context) (repo.End, error) {
@@ -216,6 +239,9 @@ func (f *fakeRepo) End(context.Context) (repo.End, error) {
 		if !ix.MaxAt.IsZero() {
 			end.At = ix.MaxAt
 		}
+	}
+	if f.end != nil {
+		end = f.end(end)
 	}
 	return end, nil
 }

@@ -27,13 +27,15 @@ type known struct {
 
 // ref says in which file the definitions behind a pack lie.
 type ref struct {
-	Ordinal uint64 `json:"ordinal"`
-	File    string `json:"file"`
+	Ordinal uint64      `json:"ordinal"`
+	Seq     history.Seq `json:"seq"` // the last transaction in it, or before it
+	File    string      `json:"file"`
 }
 
 type state struct {
-	Version int   `json:"lull_recorder"`
-	Packs   []ref `json:"packs"`
+	Version    int    `json:"lull_recorder"`
+	Repository string `json:"repository"` // id of the one that the packs are for
+	Packs      []ref  `json:"packs"`      // oldest first; only the last may have no name yet
 }
 
 const (
@@ -41,21 +43,30 @@ const (
 	definitionsSuffix = ".definitions"
 )
 
-// readKnown reads the definitions behind the pack with a number; it knows none when what lies
-// in dir belongs to another.
-func readKnown(dir string, ordinal uint64) (known, error) {
-	k := known{now: map[db.Name]*history.Definition{}, safe: map[db.Name]*history.Definition{}}
+// readState reads what Dir says of itself; the zero state when it says nothing.
+func readState(dir string) (state, error) {
 	text, err := os.ReadFile(filepath.Join(dir, stateName))
 	if errors.Is(err, os.ErrNotExist) {
-		return k, nil
+		return state{}, nil
 	}
 	if err != nil {
-		return k, fmt.Errorf("read state: %w", err)
+		return state{}, fmt.Errorf("read state: %w", err)
 	}
 	var s state
 	if json.Unmarshal(text, &s) != nil || s.Version != 1 {
-		return k, nil // it only saves questions to the server
+		return state{}, nil // the packs themselves say what they are
 	}
+	return s, nil
+}
+
+func nothingKnown() known {
+	return known{now: map[db.Name]*history.Definition{}, safe: map[db.Name]*history.Definition{}}
+}
+
+// readKnown reads the definitions behind the pack with a number; it knows none when what lies
+// in dir is of others, which only costs questions to the server.
+func readKnown(dir string, s *state, ordinal uint64) (known, error) {
+	k := nothingKnown()
 	i := slices.IndexFunc(s.Packs, func(r ref) bool { return r.Ordinal == ordinal })
 	if i < 0 || s.Packs[i].File != filepath.Base(s.Packs[i].File) {
 		return k, nil
@@ -117,9 +128,9 @@ func (k *known) list() []*history.Definition {
 	})
 }
 
-// save writes the definitions behind the pack with a number, which gets its name next.
-func (k *known) save(dir string, ordinal uint64) error {
-	next := ref{Ordinal: ordinal}
+// save writes the definitions behind a pack of a repository, which gets its name next.
+func (k *known) save(dir, repository string, ordinal uint64, seq history.Seq) error {
+	next := ref{Ordinal: ordinal, Seq: seq}
 	if k.changed || len(k.refs) == 0 {
 		next.File = fmt.Sprintf("%012x", ordinal) + definitionsSuffix
 		var payload []byte
@@ -139,7 +150,7 @@ func (k *known) save(dir string, ordinal uint64) error {
 	if n := len(k.refs); n > 0 {
 		refs = []ref{k.refs[n-1], next}
 	}
-	text, err := json.Marshal(state{Version: 1, Packs: refs})
+	text, err := json.Marshal(state{Version: 1, Repository: repository, Packs: refs})
 	if err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}

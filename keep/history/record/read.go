@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/lull-ops/lull"
@@ -88,7 +87,6 @@ func (r *Recorder) leave(err error) error {
 func (r *Recorder) discard() error {
 	r.unplaced, r.loose, r.hole = false, nil, ""
 	r.cur = r.sealed
-	r.notices = slices.DeleteFunc(r.notices, func(n notice) bool { return n.seq > r.sealed.seq })
 	r.known.revert(r.sealed.ordinal)
 	r.from = r.sealed.pos
 	r.mu.Lock()
@@ -174,6 +172,9 @@ func (r *Recorder) begin(server string, fresh bool) error {
 	r.describe(func(s *Status) { s.Server = server })
 	r.mu.Unlock()
 	if !fresh {
+		if r.skip != "" {
+			return r.writeSkip()
+		}
 		return nil
 	}
 	r.unplaced = true
@@ -374,7 +375,6 @@ func (r *Recorder) moved(pos db.Position, at, now time.Time, commit bool) error 
 	if err := r.sealDue(now); err != nil {
 		return err
 	}
-	r.tellLost()
 	if now.Sub(r.lastNote) >= noteEvery {
 		r.lastNote = now
 		r.tell()

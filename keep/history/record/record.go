@@ -22,13 +22,20 @@ import (
 	"github.com/lull-ops/lull/internal/clock"
 	"github.com/lull-ops/lull/internal/fsx"
 	"github.com/lull-ops/lull/keep/history"
+	"github.com/lull-ops/lull/keep/history/pack"
 	"github.com/lull-ops/lull/keep/history/repo"
 )
 
 // Repository is where the log packs go. repo.Repo is one.
 type Repository interface {
+	// ID tells the repository from all others.
+	ID() string
 	// End is what the chain of log packs ends with; the zero End is an empty chain's.
 	End(ctx context.Context) (repo.End, error)
+	// Floor is the highest number of a transaction that anything there speaks of.
+	Floor(ctx context.Context) (history.Seq, error)
+	// HasLog says that what a pack with a number and this index holds is there.
+	HasLog(ctx context.Context, ordinal uint64, ix *pack.Index) (bool, error)
 	// PutLog stores the log pack with a number. A number that is taken by other bytes is a
 	// lull.Error of kind Locked; taken by the same bytes is success.
 	PutLog(ctx context.Context, ordinal uint64, r io.ReadSeeker, size int64) error
@@ -63,7 +70,8 @@ type Options struct {
 	Database string
 	// Recipients are whom the packs are encrypted to; none leaves them in clear.
 	Recipients []age.Recipient
-	// Dir is this recorder's own folder. Packs that the store has not taken lie there.
+	// Dir is this recorder's own folder, for one repository. Packs that the store has not taken
+	// lie there.
 	Dir        string
 	FlushEvery time.Duration // how long a commit may wait until its pack is sealed; 0 is 5 s
 	FlushBytes int64         // stored bytes after which a pack is sealed at the next commit; 0 is 16 MiB
@@ -75,8 +83,12 @@ type Options struct {
 	// again, under the same number, after an interruption. Touches are valid until it returns.
 	// Its error ends Run.
 	OnCommit func(context.Context, history.Seq, *db.Tx, []history.Touch) error
-	// OnLost is called when only snapshots that begin from now on can restore the tables; none
-	// named are all. It must not wait for a snapshot.
+	// OnLost is called when only snapshots that begin behind what was just read can restore the
+	// tables; none named are all. It is called before that counts as recorded, so that nothing is
+	// forgotten when it is on disk when OnLost returns; after an interruption it may be called
+	// again for the same. A snapshot that was begun by then, or begins before Reached has said
+	// that the recorder is at the server's present position, may be too early: Changed tells. It
+	// must not wait for a snapshot, nor call the Recorder's methods.
 	OnLost func(tables []db.Name, reason string)
 	// OnStatus is called about once a second and when something goes wrong or right again. One
 	// call ends before the next begins; it must not call the Recorder's methods.
@@ -98,11 +110,11 @@ type Recorder struct {
 	from     db.Position     // where the open pack begins
 	gap      *gap            // a hole that the next fresh start closes
 	hole     string          // the reason of one whose end is still to be noted
+	skip     string          // why numbers are left out where the first feed begins; "" when none are
 	unplaced bool            // a fresh start whose position is not known yet
 	urgent   bool            // the open pack is to be sealed as soon as possible
 	begun    bool            // the fresh start's position is known, and not in the trail yet
 	loose    []history.Event // Lost, and not known yet whether a transaction follows
-	notices  []notice
 	lastNote time.Time
 	backoff  backoff
 
@@ -169,7 +181,7 @@ func createFile(path string) (spoolFile, error) {
 
 // Run records until ctx ends, whose error it returns then, or until something is wrong that
 // time does not mend: Dir or the chain in the store belongs to another recorder (lull.Locked),
-// or the feed or OnCommit fails for good. It may be called once.
+// Dir to another repository (lull.Usage), or the feed or OnCommit fails for good. It may be called once.
 func (r *Recorder) Run(ctx context.Context) error {
 	if err := fsx.SecureDir(r.o.Dir); err != nil {
 		return err
@@ -194,13 +206,14 @@ func (r *Recorder) Run(ctx context.Context) error {
 // recover finds out where to go on: behind the packs in Dir, or else behind the store's.
 func (r *Recorder) recover(ctx context.Context) error {
 	r.lastSeal = r.o.Clock()
-	var end repo.End
+	var s *spool
 	for {
 		var err error
-		if end, err = r.o.Repo.End(ctx); err == nil {
+		if s, err = r.look(ctx); err == nil {
 			break
 		}
-		if kind := lull.KindOf(err); kind != lull.Unreachable && kind != lull.Failed || ctx.Err() != nil {
+		_, store := errors.AsType[*storeError](err)
+		if kind := lull.KindOf(err); !store || kind != lull.Unreachable && kind != lull.Failed || ctx.Err() != nil {
 			return err
 		}
 		r.storeFailed(err)
@@ -210,24 +223,48 @@ func (r *Recorder) recover(ctx context.Context) error {
 	}
 	r.storeWorks()
 	r.backoff.reset()
-	last := tip{ordinal: end.Ordinal, seq: end.Seq, pos: end.Pos, server: end.Server, at: end.At}
-	found, err := spooled(ctx, r.o.Dir, last)
+	return r.take(s)
+}
+
+// look asks the store and Dir.
+func (r *Recorder) look(ctx context.Context) (*spool, error) {
+	end, err := r.o.Repo.End(ctx)
 	if err != nil {
+		return nil, &storeError{err}
+	}
+	s := &spool{
+		repo: r.o.Repo, dir: r.o.Dir, aside: filepath.Join(r.o.Dir, leftPrefix+r.o.Clock().UTC().Format("20060102T150405Z")),
+		end: tip{ordinal: end.Ordinal, seq: end.Seq, pos: end.Pos, server: end.Server, at: end.At},
+	}
+	if s.floor, err = r.o.Repo.Floor(ctx); err != nil {
+		return nil, &storeError{err}
+	}
+	return s, s.look(ctx)
+}
+
+// take goes on from what was found.
+func (r *Recorder) take(s *spool) error {
+	last, skip := s.begin()
+	var err error
+	if r.known, err = readKnown(r.o.Dir, &s.state, s.last().ordinal); err != nil {
 		return err
+	}
+	if skip != "" {
+		r.skip, r.known = skip, nothingKnown()
+	}
+	if (last.ordinal > 0 || skip != "") && last.pos == (db.Position{}) {
+		r.gap = &gap{reason: "no pack in the store says where the stream goes on"}
+	}
+	if s.hole != "" {
+		// The chain tells of it by itself.
+		r.notice(s.queue[0].first-1, &history.Event{Kind: history.Lost, Reason: s.hole})
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stored, r.queue = last, found
-	if len(found) > 0 {
-		last = found[len(found)-1].tip
-	}
+	r.stored, r.queue = s.end, s.queue
 	r.sealed, r.cur, r.from = last, last, last.pos
-	if last.ordinal > 0 && last.pos == (db.Position{}) {
-		r.gap = &gap{reason: "no pack in the store says where the stream goes on"}
-	}
-	if r.known, err = readKnown(r.o.Dir, last.ordinal); err != nil {
-		return err
-	}
-	r.describe(func(s *Status) { s.Seq, s.Pos, s.Server, s.At = last.seq, last.pos, last.server, last.at })
+	r.describe(func(st *Status) {
+		st.Seq, st.Pos, st.Server, st.At, st.Left = last.seq, last.pos, last.server, last.at, s.left
+	})
 	return nil
 }

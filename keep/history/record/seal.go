@@ -53,20 +53,20 @@ func (r *Recorder) seal(now time.Time) error {
 	if err := r.batch.finish(ix); err != nil {
 		return err
 	}
-	if err := r.known.save(r.o.Dir, next.ordinal); err != nil {
+	if err := r.known.save(r.o.Dir, r.o.Repo.ID(), next.ordinal, next.seq); err != nil {
 		return err
 	}
 	path := filepath.Join(r.o.Dir, packName(next.ordinal))
 	if err := r.batch.seal(path); err != nil {
 		return err
 	}
-	size := r.batch.w.Size()
+	size, first := r.batch.w.Size(), r.batch.first
 	r.known.sealed()
-	r.batch, r.urgent = nil, false
+	r.batch, r.urgent, r.skip = nil, false, ""
 	r.sealed, r.cur, r.from, r.lastSeal = next, next, next.pos, now
 	r.backoff.reset()
 	r.mu.Lock()
-	r.queue = append(r.queue, sealedPack{tip: next, path: path, size: size})
+	r.queue = append(r.queue, sealedPack{tip: next, first: first, path: path, size: size})
 	was := r.status.DiskError
 	r.describe(func(s *Status) { s.DiskError, s.DiskSince = nil, time.Time{} })
 	r.mu.Unlock()

@@ -31,6 +31,9 @@ type Status struct {
 	DiskSince  time.Time
 	// Full says that reading waits because SpoolBytes wait for the store.
 	Full bool
+	// Left is a folder in Dir with packs that were put aside, because they are damaged or do not
+	// fit behind what the store has; "" for none. Nobody reads them any more.
+	Left string
 }
 
 // Status is how the Recorder is doing now.

@@ -95,39 +95,18 @@ func await(ctx context.Context, changed <-chan struct{}) error {
 	return nil
 }
 
-// notice is an OnLost that waits until snapshots begin late enough.
-type notice struct {
-	seq    history.Seq
-	tables []db.Name
-	reason string
-}
-
-// notice takes note of an event of the transaction seq, before it counts.
+// notice takes note of an event of the transaction seq, before it counts: who keeps in mind what
+// is lost must do so before the recorder can be killed behind it.
 func (r *Recorder) notice(seq history.Seq, e *history.Event) {
 	r.note(seq, e)
 	if e.Kind != history.Lost || r.o.OnLost == nil {
 		return
 	}
-	n := notice{seq: seq, reason: e.Reason}
+	var tables []db.Name
 	if e.Table != (db.Name{}) {
-		n.tables = []db.Name{e.Table}
+		tables = []db.Name{e.Table}
 	}
-	r.notices = append(r.notices, n)
-}
-
-// tellLost calls OnLost for what Safe is past.
-func (r *Recorder) tellLost() {
-	if len(r.notices) == 0 {
-		return
-	}
-	r.mu.Lock()
-	safe, ok := r.safe()
-	r.mu.Unlock()
-	for ok && len(r.notices) > 0 && r.notices[0].seq <= safe {
-		n := r.notices[0]
-		r.notices = r.notices[1:]
-		r.o.OnLost(n.tables, n.reason)
-	}
+	r.o.OnLost(tables, e.Reason)
 }
 
 // Changed says that something happened to a table as a whole behind the transaction since, as

@@ -328,6 +328,25 @@ func (r *Repo) End(ctx context.Context) (End, error) {
 	return end, err
 }
 
+// Floor is the highest number of a transaction that anything in the repository speaks of: the
+// chain's last, or one up to which a snapshot goes. Where packs at the end are damaged or gone it
+// is behind End's, and a number up to it must never be given to another transaction.
+func (r *Repo) Floor(ctx context.Context) (history.Seq, error) {
+	end, err := r.End(ctx)
+	if err != nil {
+		return 0, err
+	}
+	snapshots, err := r.Snapshots(ctx, db.Name{})
+	if err != nil {
+		return 0, err
+	}
+	floor := end.Seq
+	for i := range snapshots {
+		floor = max(floor, snapshots[i].End)
+	}
+	return floor, nil
+}
+
 // noHistory is the answer to questions about an empty chain.
 func (r *Repo) noHistory() error {
 	return lull.Errorf(lull.Usage, "lull serve records it", "read history of %s: nothing was recorded yet", r)

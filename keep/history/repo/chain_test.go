@@ -9,6 +9,7 @@ import (
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/keep/blob"
+	"github.com/lull-ops/lull/keep/history"
 	"github.com/lull-ops/lull/keep/history/pack"
 )
 
@@ -241,3 +242,73 @@ func TestMergedAwayWhileItIsRead(t *testing.T) {
 }
 
 var _ blob.Store = (*memory)(nil)
+
+func TestFloorIsBehindASnapshotWhoseLogIsDamaged(t *testing.T) {
+	store := newMemory()
+	rec := record(t, create(t, store))
+	rec.put(minutes(1, 9)...)
+	rec.put(minutes(11, 19)...)
+	snap(t, rec.repo, billing, 16, 17, minute(19), 10)
+	floor := func() history.Seq {
+		n, err := open(t, store).Floor(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	if n := floor(); n != 18 {
+		t.Errorf("floor %d of a sound chain", n)
+	}
+	damage(store, store.names("shop/log/")[1])
+	if end, err := open(t, store).End(t.Context()); err != nil || end.Seq != 9 || end.Ordinal != 2 {
+		t.Errorf("end %+v, %v", end, err)
+	}
+	if n := floor(); n != 17 {
+		t.Errorf("floor %d behind damage", n)
+	}
+}
+
+// damage cuts an object short without changing its size.
+func damage(store *memory, name string) {
+	store.mu.Lock()
+	defer store.mu.Unlock()
+	o := store.objects[name]
+	o.data = append(bytes.Clone(o.data[:len(o.data)-3]), 0, 0, 0)
+	store.objects[name] = o
+}
+
+func TestHasLog(t *testing.T) {
+	store := newMemory()
+	rec := record(t, create(t, store))
+	for n := range 4 {
+		rec.put(minutes(n*10, n*10+4)...)
+	}
+	logs, err := rec.repo.Logs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(ordinal uint64, of int, want bool) {
+		t.Helper()
+		ix, err := rec.repo.LogIndex(t.Context(), logs[of])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := open(t, store).HasLog(t.Context(), ordinal, ix); err != nil || got != want {
+			t.Errorf("has %v, %v", got, err)
+		}
+	}
+	has(2, 1, true)
+	has(2, 2, false)
+	has(5, 3, false)
+	if _, err := rec.repo.Merge(t.Context(), MergeOptions{Dir: t.TempDir(), Run: 2, Now: day0}); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range logs {
+		delete(store.objects, l.Name)
+	}
+	has(2, 1, true)
+	has(5, 3, false)
+	damage(store, store.names("shop/log/")[0])
+	delete(store.objects, store.names("shop/log/")[1])
+	has(2, 1, false)
+}

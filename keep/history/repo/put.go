@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/keep/blob"
+	"github.com/lull-ops/lull/keep/history/pack"
 )
 
 // PutLog stores the log pack of an ordinal: size bytes of file. A pack of the same bytes that is
@@ -62,4 +64,39 @@ func (r *Repo) same(ctx context.Context, name string, file io.ReadSeeker, size i
 		return false, err
 	}
 	return [sha256.Size]byte(there.Sum(nil)) == [sha256.Size]byte(here.Sum(nil)), nil
+}
+
+// HasLog says that the store has a sound log pack that stands for an ordinal and holds what the
+// pack with the index ix does: the same members, or, where it was merged, its transactions.
+func (r *Repo) HasLog(ctx context.Context, ordinal uint64, ix *pack.Index) (bool, error) {
+	has := false
+	err := r.onChain(ctx, endless, func(c *chain) error {
+		for _, l := range slices.Concat(c.logs, c.covered) {
+			if ordinal < l.FirstOrdinal || ordinal > l.LastOrdinal {
+				continue
+			}
+			there, err := r.LogIndex(ctx, l)
+			if err != nil {
+				return err
+			}
+			if has = holds(there, ix, l.FirstOrdinal < l.LastOrdinal); has {
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for log pack %012x of %s: %w", ordinal, r, err)
+	}
+	return has, nil
+}
+
+// holds says that a pack has what another one has.
+func holds(there, ix *pack.Index, merged bool) bool {
+	if merged {
+		return there.First <= ix.First && ix.Last <= there.Last && there.Server == ix.Server
+	}
+	same := func(a, b pack.Member) bool { return a.Sum == b.Sum && a.Kind == b.Kind && a.Table == b.Table }
+	return there.First == ix.First && there.Last == ix.Last && there.From == ix.From && there.To == ix.To &&
+		there.Server == ix.Server && slices.EqualFunc(there.Members, ix.Members, same)
 }

@@ -181,6 +181,9 @@ func Databases(ctx context.Context, store blob.Store) ([]string, error) {
 // Header is what the repository says of itself.
 func (r *Repo) Header() Header { return r.header }
 
+// ID tells this repository from all others, and from none of its copies.
+func (r *Repo) ID() string { return r.header.ID }
+
 // Recipients are whom new packs are encrypted to; none means that they are not.
 func (r *Repo) Recipients() []age.Recipient { return r.keys.Recipients }
 
