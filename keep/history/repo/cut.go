@@ -27,7 +27,7 @@ type Cut struct {
 // one that was committed at it or later, a GTID those up to that one, a place in a file those
 // that begin before it; the zero Bound includes all. A moment before the chain begins, behind its
 // end or in a hole is a lull.Error of kind Usage that names the nearest ones there are; but a
-// moment right behind an exact snapshot, to the second, is always one.
+// moment right behind an exact snapshot, to the second, is one also where no changes are kept.
 func (r *Repo) Cut(ctx context.Context, at history.Bound) (Cut, error) {
 	r.mu.Lock()
 	r.known = nil
@@ -323,13 +323,31 @@ func (r *Repo) outside(ctx context.Context, c *chain, at time.Time, h *Hole) (Cu
 	if err != nil {
 		return Cut{}, err
 	}
+	head, err := r.summary(ctx, c.logs[0])
+	if err != nil {
+		return Cut{}, err
+	}
+	tail, err := r.summary(ctx, c.logs[len(c.logs)-1])
+	if err != nil {
+		return Cut{}, err
+	}
+	// Of a snapshot that the chain goes through, the chain knows which transactions follow it.
+	alone := func(s *history.Snapshot) bool {
+		switch {
+		case h == nil:
+			return s.End > tail.Last
+		case h.Before > 0:
+			return s.End >= h.After && s.End < h.Before
+		}
+		return s.End < head.First
+	}
 	var moments []time.Time
 	for i := range snapshots {
 		s := &snapshots[i]
 		if s.Start != s.End || s.At.IsZero() {
 			continue
 		}
-		if at.After(s.At) && !at.After(momentOf(s.At)) {
+		if alone(s) && at.After(s.At) && !at.After(momentOf(s.At)) {
 			return Cut{Seq: s.End, At: s.At, Warnings: []string{
 				"no changes are kept around this moment: only tables with a snapshot of it can be restored",
 			}}, nil

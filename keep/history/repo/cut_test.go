@@ -132,3 +132,23 @@ func TestCutBeforeAFinding(t *testing.T) {
 	wantLine(t, cutLine(open(t, store).CutBefore(t.Context(), "f-none")), "2 find moment before f-none: there is no such finding")
 	wantLine(t, cutLine(create(t, newMemory()).Cut(t.Context(), history.Bound{})), "nothing was recorded yet")
 }
+
+func TestCutRightBehindASnapshotInTheChain(t *testing.T) {
+	store := newMemory()
+	rec := record(t, create(t, store))
+	rec.put(minutes(1, 9)...)
+	at := minute(9)
+	snap(t, rec.repo, billing, 9, 9, at.Add(100*time.Millisecond), 10)
+	more := minutes(10, 11)
+	more[0].at, more[1].at = at.Add(300*time.Millisecond), at.Add(500*time.Millisecond)
+	rec.put(more...)
+	cut := func(m time.Time) string { return cutLine(open(t, store).Cut(t.Context(), history.Bound{Time: m})) }
+	wantLine(t, cut(at.Add(time.Second)), "it is after the end of what was recorded")
+	wantLine(t, cut(at.Add(400*time.Millisecond)), "10 0-1-10|0-1-11")
+	damage(store, store.names("shop/log/")[1])
+	wantLine(t, cut(at.Add(time.Second)), "it is after the end of what was recorded")
+	snap(t, rec.repo, orders, 11, 11, at.Add(600*time.Millisecond), 10)
+	wantLine(t, cut(at.Add(time.Second)), "11 | no changes are kept around this moment")
+	rec.put(minutes(20, 22)...)
+	wantLine(t, cut(at.Add(time.Second)), "| no changes are kept around this moment")
+}
