@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"time"
 
@@ -50,15 +51,9 @@ func (r *Recorder) seal(now time.Time) error {
 	if r.batch.empty() {
 		ix.MaxAt = r.cur.at // nothing was committed until then
 	}
-	if err := r.batch.finish(ix); err != nil {
-		return err
-	}
-	if err := r.known.save(r.o.Dir, r.o.Repo.ID(), next.ordinal, next.seq); err != nil {
-		return err
-	}
 	path := filepath.Join(r.o.Dir, packName(next.ordinal))
-	if err := r.batch.seal(path); err != nil {
-		return err
+	if err := r.file(ix, next, path); err != nil {
+		return errors.Join(err, r.discard()) // it can be ended only once
 	}
 	size, first := r.batch.w.Size(), r.batch.first
 	r.known.sealed()
@@ -74,6 +69,17 @@ func (r *Recorder) seal(now time.Time) error {
 		r.tell()
 	}
 	return nil
+}
+
+// file ends the open pack and gives it its name.
+func (r *Recorder) file(ix pack.Index, next tip, path string) error {
+	if err := r.batch.finish(ix); err != nil {
+		return err
+	}
+	if err := r.known.save(r.o.Dir, r.o.Repo.ID(), next.ordinal, next.seq); err != nil {
+		return err
+	}
+	return r.batch.seal(path)
 }
 
 // room waits until the store has taken so much that there is room for more.

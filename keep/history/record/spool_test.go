@@ -273,3 +273,25 @@ func writePack(t *testing.T, dir string, committed time.Time) {
 		t.Fatal(err)
 	}
 }
+
+func TestPackWhoseStateCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, f, dir := &fakeServer{name: "a"}, &fakeRepo{}, t.TempDir()
+		j := begin(t, s, f, dir, nil)
+		wait(t, 500*time.Millisecond)
+		if err := os.MkdirAll(filepath.Join(dir, stateName, "x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s.put(3)
+		wait(t, 20*time.Second)
+		if err := j.stop(); err == nil || !strings.Contains(err.Error(), stateName) {
+			t.Errorf("got %v", err)
+		}
+		if err := os.RemoveAll(filepath.Join(dir, stateName)); err != nil {
+			t.Fatal(err)
+		}
+		if f.count() != 0 || len(packs(t, dir)) != 0 {
+			t.Errorf("%d packs and %v", f.count(), packs(t, dir))
+		}
+	})
+}

@@ -61,6 +61,26 @@ func (r *Recorder) Reached(ctx context.Context, pos db.Position) (history.Seq, e
 	}
 }
 
+// At says that a feed which was opened in this run has read its server's log up to pos, and that
+// the store has all transactions up to there. Unlike Reached it does not wait until every reader
+// sees them. What it asks for is sealed soon, so that it may be asked again and again.
+func (r *Recorder) At(pos db.Position) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if pos.File == "" || r.readPos.File == "" || compare(r.readPos, pos) < 0 || len(r.trail.stretches) == 0 {
+		return false
+	}
+	seq, ok := r.trail.find(pos)
+	if !ok {
+		seq = r.trail.stretches[0].seq // pos is before all that was read in this run
+	}
+	if r.stored.seq < seq {
+		r.flushUpTo = max(r.flushUpTo, seq)
+		return false
+	}
+	return r.stored.ordinal >= r.freshFrom
+}
+
 // reached looks whether pos is; mu is held.
 func (r *Recorder) reached(pos db.Position, server int) (seq history.Seq, done bool, err error) {
 	if r.trail.server != server {

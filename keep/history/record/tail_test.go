@@ -39,9 +39,12 @@ func TestReachedWaitsForTheStore(t *testing.T) {
 		}
 		wait(t, 6*time.Second) // what was read later than the pack for number 5 was sealed has its own
 		f.read(t).compare(t, s.log[7:], 1)
-		wait(t, 6*time.Second)
+		if j.Safe() != 0 {
+			t.Errorf("%d is safe after 6 s", j.Safe())
+		}
+		wait(t, 11*time.Second)
 		if j.Safe() != 10 {
-			t.Errorf("%d is safe after 12 s", j.Safe())
+			t.Errorf("%d is safe after 17 s", j.Safe())
 		}
 		f.set(true)
 		s.put(1)
@@ -150,4 +153,49 @@ func TestTrailIsBounded(t *testing.T) {
 	if got, ok := tr.find(db.Position{File: "bin.1", Offset: 5_500_000 << 40}); !ok || got != 5_500_001 {
 		t.Errorf("got %d %v", got, ok)
 	}
+}
+
+func TestAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, f, dir := &fakeServer{name: "a"}, &fakeRepo{}, t.TempDir()
+		s.put(3)
+		j := begin(t, s, f, dir, func(o *Options) { o.FlushEvery = time.Hour })
+		if j.At(at(3)) {
+			t.Error("is there before anything was read")
+		}
+		arrives := func(k *job, pos db.Position, within time.Duration) {
+			t.Helper()
+			for begun := time.Now(); !k.At(pos); {
+				if time.Since(begun) > within {
+					t.Fatalf("is not at %v after %s", pos, within)
+				}
+				wait(t, 50*time.Millisecond)
+			}
+		}
+		arrives(j, at(3), 3*time.Second)
+		s.put(4)
+		arrives(j, at(5), 3*time.Second)
+		f.set(true)
+		s.put(2)
+		wait(t, 5*time.Second)
+		if j.At(at(9)) || !j.At(at(7)) || j.At(at(10)) || j.At(db.Position{}) {
+			t.Error("At is wrong while the store is down")
+		}
+		j.stop()
+		s.set(func() error { return errDown })
+		s.mu.Lock()
+		s.down = true
+		s.mu.Unlock()
+		f.set(false)
+		k := begin(t, s, f, dir, nil)
+		wait(t, 10*time.Second)
+		if k.At(at(1)) {
+			t.Error("is there without a feed")
+		}
+		s.set(nil)
+		s.mu.Lock()
+		s.down = false
+		s.mu.Unlock()
+		arrives(k, at(9), time.Minute)
+	})
 }

@@ -14,8 +14,10 @@ import (
 
 const (
 	// settle is how long after its place was read in the log every reader of the server sees a
-	// transaction: a server may write its log before it lets others see the rows.
-	settle = 10 * time.Second
+	// transaction: a server may write its log before it lets others see the rows. With
+	// semi-synchronous replication it waits for a replica in between, 10 s unless it is told to
+	// wait longer.
+	settle = 15 * time.Second
 	// settleFresh is the same for the place where a fresh start began, for which more would only
 	// delay the first snapshots.
 	settleFresh = time.Second
