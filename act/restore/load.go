@@ -18,6 +18,7 @@ import (
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql"
+	"github.com/lull-ops/lull/db/mysql/rowio"
 	"github.com/lull-ops/lull/db/mysql/sqltext"
 )
 
@@ -335,17 +336,12 @@ func (w *loader) warnings(ctx context.Context, zero bool) (err error) {
 		if err := rs.Scan(&level, &code, &message); err != nil {
 			return fmt.Errorf("read warnings: %w", err)
 		}
-		if !harmless(code) && (!zero || code != dataTruncated) {
+		if !rowio.Harmless(w.table, code, message, zero) {
 			return fmt.Errorf("write the rows: %s", strings.TrimSpace(message))
 		}
 	}
 	return rs.Err()
 }
-
-const dataTruncated = 1265
-
-// harmless are warnings about syntax that is to go.
-func harmless(code int) bool { return code == 1287 || code == 1681 || code == 3719 || code == 3778 }
 
 var errStalled = errors.New("the server has taken no rows")
 

@@ -49,7 +49,10 @@ func WriteSQL(out io.Writer, t Table) (*File, error) {
 	shape := *t.Definition.Table
 	shape.Name = db.Name{Table: t.Name.Table}
 	in := sqltext.NewInserter(&shape, "", sqlBytes, func(stmt []byte, _ int) error {
-		_, err := w.Write(append(stmt, ";\n"...))
+		if _, err := w.Write(stmt); err != nil {
+			return err
+		}
+		_, err := w.WriteString(";\n")
 		return err
 	})
 	sent := newSum(t.Definition.Table)

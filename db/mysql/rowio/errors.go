@@ -56,7 +56,7 @@ func (w *Writer) checkWarnings(ctx context.Context, zeros bool) (err error) {
 		if err := rs.Scan(&level, &code, &message); err != nil {
 			return fmt.Errorf("read warnings: %w", err)
 		}
-		if !harmless(code) && (!zeros || code != dataTruncated) {
+		if !Harmless(w.table, code, message, zeros) {
 			return fmt.Errorf("write table %s: the server warned: %s", w.table.Name, message)
 		}
 	}
@@ -65,5 +65,26 @@ func (w *Writer) checkWarnings(ctx context.Context, zeros bool) (err error) {
 
 const dataTruncated = 1265
 
-// harmless are warnings about syntax that is to go.
-func harmless(code int) bool { return code == 1287 || code == 1681 || code == 3719 || code == 3778 }
+// Harmless says that a warning about written rows of t does not mean that another value was
+// stored: it is about syntax that is to go, about a generated column, or, where an ENUM's
+// index 0 was written (zeros), about that.
+func Harmless(t *db.Table, code int, message string, zeros bool) bool {
+	switch code {
+	case 1287, 1681, 3719, 3778:
+		return true
+	case dataTruncated:
+		return zeros || aboutGenerated(t, message)
+	}
+	return false
+}
+
+// aboutGenerated says that a warning is about a generated column: how the server rounds what
+// it computes is its own affair.
+func aboutGenerated(t *db.Table, message string) bool {
+	for i := range t.Columns {
+		if t.Columns[i].Generated && strings.Contains(message, "column '"+t.Columns[i].Name+"'") {
+			return true
+		}
+	}
+	return false
+}
