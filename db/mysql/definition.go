@@ -3,8 +3,12 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
+	"strings"
 
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
@@ -76,15 +80,46 @@ var counter = regexp.MustCompile(`(?m)^(\) ENGINE=\S+(?: [A-Z_]+=\S+)*?) AUTO_IN
 func withoutCounter(create string) string { return counter.ReplaceAllString(create, "$1") }
 
 // Identity names the server that positions in its log belong to: its UUID; MariaDB has none and
-// goes by host name, port and server_id.
+// goes by host name, port and server_id. It asks each time: the address may lead to another server
+// by now.
 func (c *Conn) Identity(ctx context.Context) (string, error) {
-	if c.ServerUUID != "" {
-		return c.ServerUUID, nil
-	}
-	var host string
-	var port int
-	if err := c.DB.QueryRowContext(ctx, "SELECT @@hostname, @@port").Scan(&host, &port); err != nil {
+	conn, err := c.DB.Conn(ctx)
+	if err != nil {
 		return "", c.failed(ctx, "read the server's name", err)
 	}
-	return fmt.Sprintf("%s:%d/%d", host, port, c.ServerID), nil
+	defer func() { _ = conn.Close() }() // goes back to the pool
+	var id string
+	err = conn.Raw(func(driverConn any) error {
+		id, err = identity(ctx, driverConn)
+		return err
+	})
+	return id, c.Explain(ctx, "read the server's name", err)
+}
+
+// identity is the Identity of the server at the other end of a driver's connection.
+func identity(ctx context.Context, driverConn any) (string, error) {
+	q, ok := driverConn.(driver.QueryerContext)
+	if !ok {
+		return "", errors.New("driver connection has no QueryContext")
+	}
+	rows, err := q.QueryContext(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'hostname', 'port', 'server_id', 'version')", nil)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = rows.Close() }() // Next told what matters
+	vars := map[string]string{}
+	for row := make([]driver.Value, len(rows.Columns())); ; {
+		err := rows.Next(row)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+		vars[strings.ToLower(fmt.Sprintf("%s", row[0]))] = fmt.Sprintf("%s", row[1])
+	}
+	if flavor, _ := ParseVersion(vars["version"]); flavor == MySQL && vars["server_uuid"] != "" {
+		return vars["server_uuid"], nil
+	}
+	return fmt.Sprintf("%s:%s/%s", vars["hostname"], vars["port"], vars["server_id"]), nil
 }

@@ -38,10 +38,10 @@ type Dump struct {
 // of it. The server only lets users with REPLICATION SLAVE do so. When ctx ends, reading
 // stops with its error. Close must be called.
 func (c *Conn) Dump(ctx context.Context, file string, pos int64) (*Dump, error) {
-	return c.dump(ctx, file, pos, false)
+	return c.dump(ctx, file, pos, nil)
 }
 
-func (c *Conn) dump(ctx context.Context, file string, pos int64, follow bool) (*Dump, error) {
+func (c *Conn) dump(ctx context.Context, file string, pos int64, follow *following) (*Dump, error) {
 	if pos < magicSize {
 		pos = magicSize
 	}
@@ -54,7 +54,7 @@ func (c *Conn) dump(ctx context.Context, file string, pos int64, follow bool) (*
 		return nil, err
 	}
 	d := &Dump{conn: c, ctx: ctx, driver: conn, net: nc, file: file, next: file, pos: pos}
-	if follow {
+	if follow != nil {
 		d.follow = newPatience(nc)
 		d.s = newStream(d.follow)
 	} else {

@@ -15,11 +15,14 @@ import (
 
 // Snapshot is a connection in a read-only view of the server's data as of one moment. It is for
 // one goroutine.
-type Snapshot struct{ *sql.Conn }
+type Snapshot struct {
+	*sql.Conn
+	end string // the statement that ends the view
+}
 
 // Close ends the view and gives the connection back.
 func (s *Snapshot) Close() error {
-	_, err := s.ExecContext(context.Background(), "ROLLBACK")
+	_, err := s.ExecContext(context.Background(), s.end)
 	return errors.Join(err, s.Conn.Close())
 }
 
@@ -29,20 +32,19 @@ const snapshotTries = 40
 // ExactSnapshot opens a view of all transactional tables as of a place in the binlog: the
 // transactions that end at or before it are seen, later ones are not. The position has the GTID
 // set where the server has one. MariaDB knows the place; from MySQL it takes a moment in which
-// nobody commits, and when there is none it is a lull.Error of kind Refused.
+// nobody commits, and when there is none it is a lull.Error of kind Refused. Tables of other engines,
+// such as MyISAM, are seen as they are when they are read: see ExactTable.
 func (c *Conn) ExactSnapshot(ctx context.Context) (*Snapshot, db.Position, error) {
 	conn, err := c.DB.Conn(ctx)
 	if err != nil {
 		return nil, db.Position{}, c.failed(ctx, "open snapshot", err)
 	}
-	s := &Snapshot{conn}
+	s := &Snapshot{conn, "ROLLBACK"}
 	var pos db.Position
-	if _, err = conn.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"); err == nil {
-		if c.Flavor == MariaDB {
-			pos, err = c.snapshotMariaDB(ctx, conn)
-		} else {
-			pos, err = c.snapshotMySQL(ctx, conn)
-		}
+	if c.Flavor == MariaDB {
+		pos, err = c.snapshotMariaDB(ctx, conn)
+	} else {
+		pos, err = c.snapshotMySQL(ctx, conn)
 	}
 	if err != nil {
 		return nil, pos, errors.Join(c.failed(ctx, "open snapshot", err), s.Close())
@@ -120,9 +122,9 @@ func (c *Conn) snapshotMySQL(ctx context.Context, conn *sql.Conn) (db.Position, 
 
 // committing counts the sessions that may be between the log and the engine.
 func (c *Conn) committing(ctx context.Context) (n int, err error) {
-	states := "'waiting for handler commit'"
+	states := "'waiting for handler commit', 'waiting for semi-sync ack from slave', 'waiting for semi-sync ack from replica', 'waiting for semi-sync ack'"
 	if !c.Version.AtLeast(8, 0, 0) {
-		states = "'query end', 'starting', 'init', 'commit', 'committing'" // no state of its own
+		states += ", 'query end', 'starting', 'init', 'commit', 'committing'" // no state of its own
 	}
 	err = c.DB.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND NOT IN "+
 		"('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID') AND LOWER(STATE) IN ("+states+")").Scan(&n)

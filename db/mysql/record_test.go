@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	driverpkg "github.com/go-sql-driver/mysql"
+
+	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/db/mysql/server/servertest"
 )
@@ -93,50 +96,58 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestExactSnapshot transfers between two tables while snapshots are taken: their sum is the same in
-// each, and the rows of the log up to the position are those in it.
+// TestExactSnapshot inserts rows while snapshots are taken: those of the log up to the position are
+// those in it.
 func TestExactSnapshot(t *testing.T) {
 	for _, srv := range servertest.All(t) {
-		t.Run(srv.Binaries().Series(), func(t *testing.T) {
-			_, schema := servertest.DB(t, srv)
-			c := dial(t, srv, schema)
-			run(t, c.DB, "CREATE TABLE n (id int PRIMARY KEY AUTO_INCREMENT) ENGINE=InnoDB;\nFLUSH BINARY LOGS")
-			stop := make(chan struct{})
-			var wg sync.WaitGroup
-			for range 2 {
-				wg.Go(func() {
-					for {
-						select {
-						case <-stop:
-							return
-						case <-time.After(3 * time.Millisecond): // some quiet is needed
+		for _, engine := range []string{"InnoDB", "MyISAM", "MEMORY"} {
+			t.Run(srv.Binaries().Series()+"/"+engine, func(t *testing.T) {
+				_, schema := servertest.DB(t, srv)
+				c := dial(t, srv, schema)
+				run(t, c.DB, "CREATE TABLE n (id int) ENGINE="+engine+";\nFLUSH BINARY LOGS")
+				pause := 3 * time.Millisecond // some quiet is needed
+				if engine != "InnoDB" {
+					pause = 0
+				}
+				stop := make(chan struct{})
+				var wg sync.WaitGroup
+				for range 2 {
+					wg.Go(func() {
+						for {
+							select {
+							case <-stop:
+								return
+							case <-time.After(pause):
+							}
+							if _, err := c.DB.ExecContext(context.WithoutCancel(t.Context()), "INSERT INTO n VALUES (NULL)"); err != nil {
+								t.Error(err)
+								return
+							}
 						}
-						if _, err := c.DB.ExecContext(context.WithoutCancel(t.Context()), "INSERT INTO n VALUES (NULL)"); err != nil {
-							t.Error(err)
-							return
-						}
-					}
-				})
-			}
-			for range 10 {
-				exact(t, c)
-			}
-			close(stop)
-			wg.Wait()
-		})
+					})
+				}
+				for range 10 {
+					exact(t, c, db.Name{Schema: schema, Table: "n"})
+				}
+				close(stop)
+				wg.Wait()
+			})
+		}
 	}
 }
 
 // exact compares the rows in a snapshot with the insert events before its position.
-func exact(t *testing.T, c *Conn) {
-	s, pos, err := c.ExactSnapshot(t.Context())
+func exact(t *testing.T, c *Conn, table db.Name) {
+	s, pos, err := c.ExactTable(t.Context(), table)
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	var rows int
-	if err := s.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM n").Scan(&rows); err != nil {
-		t.Error(err)
+	var first, rows int
+	for _, n := range []*int{&first, &rows} {
+		if err := s.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM n").Scan(n); err != nil {
+			t.Error(err)
+		}
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
@@ -149,8 +160,100 @@ func exact(t *testing.T, c *Conn) {
 			logged++
 		}
 	})
-	if err != nil || rows != logged {
-		t.Errorf("the snapshot at %+v has %d rows, the log %d: %v", pos, rows, logged, err)
+	if err != nil || rows != logged || first != rows {
+		t.Errorf("the snapshot at %+v has %d rows, then %d, the log %d: %v", pos, first, rows, logged, err)
+	}
+}
+
+// TestExactTableRefused asks for what a user may not lock, and for what is not there.
+func TestExactTableRefused(t *testing.T) {
+	for _, srv := range servertest.All(t) {
+		root, schema := servertest.DB(t, srv)
+		c := dial(t, srv, schema)
+		run(t, c.DB, "CREATE TABLE n (id int) ENGINE=MyISAM")
+		weak := dialURL(t, user(t, srv, root, schema, "reader", "IDENTIFIED BY 'pw'", "SELECT ON "+schema+".*"))
+		if _, _, err := weak.ExactTable(t.Context(), db.Name{Schema: schema, Table: "n"}); lull.KindOf(err) != lull.Refused || !strings.Contains(lull.HintOf(err), "LOCK TABLES") {
+			t.Errorf("%s: %v", c.Flavor, err)
+		}
+		_, _, err := c.ExactTable(t.Context(), db.Name{Schema: schema, Table: "gone"})
+		if _, unknown := errors.AsType[*UnknownTableError](err); !unknown {
+			t.Errorf("%s: %v", c.Flavor, err)
+		}
+	}
+}
+
+// TestUncommittedIsNotSeen reads on a server whose sessions see what is not committed.
+func TestUncommittedIsNotSeen(t *testing.T) {
+	for _, srv := range servertest.All(t) {
+		root, schema := servertest.DB(t, srv)
+		run(t, root, "CREATE TABLE "+schema+".a (id int PRIMARY KEY) ENGINE=InnoDB;\nSET GLOBAL TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+		c := dial(t, srv, schema)
+		tx, err := root.BeginTx(t.Context(), nil)
+		if err == nil {
+			_, err = tx.ExecContext(t.Context(), "INSERT INTO "+schema+".a VALUES (1)")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		if err := c.DB.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM a").Scan(&n); err != nil || n != 0 {
+			t.Errorf("%s: %d rows are seen that nobody committed: %v", c.Flavor, n, err)
+		}
+		if err := tx.Rollback(); err != nil {
+			t.Error(err)
+		}
+		run(t, root, "SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+	}
+}
+
+// TestErrorKinds ends connections and streams the ways that servers do.
+func TestErrorKinds(t *testing.T) {
+	for _, srv := range servertest.All(t) {
+		t.Run(srv.Binaries().Series(), func(t *testing.T) {
+			root, schema := servertest.DB(t, srv)
+			c := dial(t, srv, schema)
+			pos, err := c.Position(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err = c.Follow(t.Context(), "another", pos.File, pos.Offset, nil); lull.KindOf(err) != lull.Unreachable {
+				t.Errorf("another server: %v", err)
+			}
+			beat := func() error {
+				var id string
+				if err := root.QueryRowContext(t.Context(), "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'").Scan(&id); err != nil {
+					return err
+				}
+				_, err := root.ExecContext(t.Context(), "KILL "+id)
+				return err
+			}
+			here, err := c.Identity(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := c.Follow(t.Context(), here, pos.File, pos.Offset, beat)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			_, _, r, err := d.Next()
+			if err == nil {
+				_, err = io.Copy(io.Discard, r)
+			}
+			if lull.KindOf(err) != lull.Unreachable && err != nil {
+				t.Errorf("a killed stream: %v", err)
+			}
+			weak := dialURL(t, user(t, srv, root, schema, "nobody", "IDENTIFIED BY 'pw'", "SELECT ON "+schema+".*"))
+			if _, err := weak.DB.ExecContext(t.Context(), "CREATE TABLE x (id int)"); lull.KindOf(weak.Explain(t.Context(), "create", err)) != lull.Usage {
+				t.Error(err)
+			}
+		})
+	}
+	c := &Conn{}
+	for n, want := range map[uint16]lull.Kind{1040: lull.Unreachable, 1203: lull.Unreachable, 1053: lull.Unreachable, 1317: lull.Unreachable, 1927: lull.Unreachable, 2006: lull.Unreachable, 2013: lull.Unreachable, 1045: lull.Usage, 1142: lull.Usage, 1064: lull.Failed} {
+		if err := c.Explain(t.Context(), "read", &driverpkg.MySQLError{Number: n}); lull.KindOf(err) != want {
+			t.Errorf("error %d is of kind %d, want %d", n, lull.KindOf(err), want)
+		}
 	}
 }
 
@@ -165,7 +268,7 @@ func TestFollowBeatsAndEnds(t *testing.T) {
 			}
 			enough := errors.New("enough")
 			beats, last := 0, time.Now()
-			d, err := c.Follow(t.Context(), pos.File, pos.Offset, func() error {
+			d, err := c.Follow(t.Context(), "", pos.File, pos.Offset, func() error {
 				if gap := time.Since(last); gap > time.Second {
 					t.Errorf("a heartbeat came after %s", gap)
 				}

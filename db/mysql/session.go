@@ -53,7 +53,7 @@ func ParseVersion(s string) (Flavor, Version) {
 
 // Session is the statements that every connection of Conn.DB starts with. They make values
 // travel unconverted: names and strings are bytes as stored, TIMESTAMP is in UTC, zero and
-// impossible dates are let in, and nothing is cut silently. Backslash escapes stay on, so
+// impossible dates are let in, and nothing is cut silently. Nobody sees what is not committed. Backslash escapes stay on, so
 // literals must be escaped or in hex.
 func Session(f Flavor, v Version) []string {
 	set := []string{
@@ -75,7 +75,12 @@ func Session(f Flavor, v Version) []string {
 	} else {
 		set = append(set, mySQLSession(v)...)
 	}
-	return []string{"SET NAMES binary", "SET SESSION " + strings.Join(set, ", ")}
+	return []string{
+		"SET NAMES binary",
+		"SET SESSION " + strings.Join(set, ", "),
+		// The variable's name differs between versions.
+		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+	}
 }
 
 func mariaDBSession(v Version) (set []string) {

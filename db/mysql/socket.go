@@ -62,7 +62,7 @@ func dumpCommand(file string, pos, serverID uint32, flags uint16) []byte {
 }
 
 // startDump opens a connection and sends the command on it.
-func (c *Conn) startDump(ctx context.Context, file string, pos uint32, follow bool) (driver.Conn, net.Conn, error) {
+func (c *Conn) startDump(ctx context.Context, file string, pos uint32, follow *following) (driver.Conn, net.Conn, error) {
 	conn, err := c.dumper.Connect(ctx)
 	if err != nil {
 		return nil, nil, classify(ctx, c.DSN, err)
@@ -74,8 +74,11 @@ func (c *Conn) startDump(ctx context.Context, file string, pos uint32, follow bo
 		"SET SESSION net_write_timeout = 3600",
 	}
 	flags := uint16(dumpNonBlock)
-	if follow {
+	if follow != nil {
 		flags = 0
+		if err := follow.confirm(ctx, c, conn); err != nil {
+			return nil, nil, errors.Join(err, conn.Close())
+		}
 		setup = append(setup, heartbeats())
 	}
 	for _, stmt := range setup {

@@ -42,6 +42,7 @@ type Feed struct {
 	mu      sync.Mutex
 	conn    *mysql.Conn
 	opt     FollowOptions
+	server  string          // its identity
 	ctx     context.Context //nolint:containedctx // a Feed is one call that goes on
 	cancel  context.CancelFunc
 	call    context.Context //nolint:containedctx // of the call of Next that waits for a step
@@ -109,8 +110,11 @@ func (f *Feed) Known() []*history.Definition {
 	return f.tables.known()
 }
 
+// Server is the identity of the server that the feed's positions belong to.
+func (f *Feed) Server() string { return f.server }
+
 // Next waits for the next step. A ctx that ends, ends the feed. The first step is an IdleStep
-// that says where the feed begins.
+// that says where the feed begins; it comes when the server has begun to send its log.
 func (f *Feed) Next(ctx context.Context) (*history.Step, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -217,19 +221,16 @@ func (f *Feed) idle() error {
 }
 
 func (f *Feed) follow() error {
-	if err := f.idle(); err != nil {
-		return err
-	}
 	var d *mysql.Dump
 	err := f.waiting(func() (err error) {
-		d, err = f.conn.Follow(f.ctx, f.pos.File, f.pos.Offset, f.idle)
+		d, err = f.conn.Follow(f.ctx, f.server, f.pos.File, f.pos.Offset, f.idle)
 		return err
 	})
 	if err != nil {
 		return f.failed(err)
 	}
 	defer func() { _ = d.Close() }() // nothing is lost with it
-	for {
+	for first := true; ; first = false {
 		var file string
 		var start int64
 		var r io.Reader
@@ -237,6 +238,9 @@ func (f *Feed) follow() error {
 			file, start, r, err = d.Next()
 			return err
 		})
+		if err == nil && first { // not before: a server that refuses the stream does not work
+			err = f.idle()
+		}
 		if err != nil {
 			return f.failed(err)
 		}

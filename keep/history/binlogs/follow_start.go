@@ -43,8 +43,25 @@ func streamEnded(c *mysql.Conn) error {
 	return lull.Errorf(lull.Unreachable, "", "follow %s: the server ended the stream", c.DSN.Where())
 }
 
-// locate finds where to begin.
-func (f *Feed) locate(ctx context.Context) error {
+// locate finds where to begin, and on which server: all answers must be of one.
+func (f *Feed) locate(ctx context.Context) (err error) {
+	if f.server, err = f.conn.Identity(ctx); err != nil {
+		return err
+	}
+	if err := f.place(ctx); err != nil {
+		return err
+	}
+	now, err := f.conn.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	if now != f.server {
+		return lull.Errorf(lull.Unreachable, "", "follow %s: it became another server meanwhile", f.conn.DSN.Where())
+	}
+	return nil
+}
+
+func (f *Feed) place(ctx context.Context) error {
 	now, err := f.conn.Position(ctx)
 	if err != nil {
 		return err
@@ -60,11 +77,7 @@ func (f *Feed) locate(ctx context.Context) error {
 	if f.opt.From.File == "" && f.opt.From.GTID == "" {
 		return nil
 	}
-	server, err := f.conn.Identity(ctx)
-	if err != nil {
-		return err
-	}
-	if from.File == "" || f.opt.Server != "" && f.opt.Server != server {
+	if from.File == "" || f.opt.Server != "" && f.opt.Server != f.server {
 		return f.failover(ctx, now)
 	}
 	files, err := f.conn.Binlogs(ctx)
