@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -86,19 +87,22 @@ func (f *restoreFlags) whole(ctx context.Context, a *runner, then *backup.Then) 
 	p := a.progress("restoring "+then.Database(), 0, term.Count)
 	r, err := then.Load(ctx, tables, backup.Target{URL: f.to, PasswordFile: f.passwordFile, Connections: f.conns, Grants: f.grants, Events: f.events}, p.Set)
 	p.Done()
-	if err != nil {
+	if r == nil {
 		return err
 	}
+	for i := 0; err == nil && i < len(tables); i++ {
+		err = exactly(tables[i])
+	}
 	if a.json {
-		return a.emit(wholeDocument(then, tables, r))
+		return cmp.Or(a.emit(wholeDocument(then, tables, r)), err)
 	}
 	s := a.newScreen()
 	s.item(0, "ok", term.Good, fmt.Sprintf("%s in %s as they were %s are on %s (%s, %s)", term.Plural(r.Rows, "row"),
-		term.Plural(int64(len(tables)), "table"), then.When(), term.Safe(r.Where), term.Duration(r.Took), r.Verified))
+		term.Plural(int64(r.Tables), "table"), then.When(), term.Safe(r.Where), term.Duration(r.Took), r.Verified))
 	for _, w := range r.Warnings {
 		s.item(0, "!", term.Warn, term.Safe(w))
 	}
-	return a.show(s)
+	return cmp.Or(a.show(s), err)
 }
 
 type wholeJSON struct {
@@ -124,6 +128,7 @@ func wholeDocument(then *backup.Then, tables []*backup.Table, r *backup.Receipt)
 		doc.Warnings = append(doc.Warnings, t.Warnings()...)
 	}
 	if r != nil {
+		doc.Warnings = doc.Warnings[:0] // the receipt has them
 		doc.Into, doc.Rows, doc.Seconds = r.Where, &r.Rows, r.Took.Seconds()
 		doc.Warnings = append(doc.Warnings, r.Warnings...)
 	}

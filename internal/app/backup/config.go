@@ -26,7 +26,7 @@ type Config struct {
 	Data      string                     `yaml:"data"`
 	Databases map[string]*DatabaseConfig `yaml:"databases"`
 	Stores    map[string]*StoreConfig    `yaml:"stores"`
-	Backups   map[string]*BackupConfig   `yaml:"backups"`
+	Backups   map[string]*KeepConfig     `yaml:"backups"`
 
 	path string
 }
@@ -59,8 +59,8 @@ type StoreConfig struct {
 	Lock      confile.Duration `yaml:"lock"`     // object lock
 }
 
-// BackupConfig is how a database's past is kept.
-type BackupConfig struct {
+// KeepConfig is how a database's past is kept.
+type KeepConfig struct {
 	To     string           `yaml:"to"`     // a store
 	Copies []string         `yaml:"copies"` // more stores
 	Keep   confile.Duration `yaml:"keep"`   // every change for so long
@@ -201,7 +201,7 @@ func (c *Config) checkStore(name string, s *StoreConfig) error {
 	return nil
 }
 
-func (c *Config) checkBackup(name string, b *BackupConfig) error {
+func (c *Config) checkBackup(name string, b *KeepConfig) error {
 	if _, ok := c.Databases[name]; !ok {
 		return c.wrong(didYouMean(name, c.Databases), "backups/%s: there is no such database under databases", name)
 	}

@@ -20,7 +20,7 @@ func load(t *testing.T, text string) (*Config, error) {
 	return LoadConfig(path, func(string) string { return "" })
 }
 
-const whole = `
+const complete = `
 data: ./state
 databases:
   shop: {dsn: "mysql://lull@db/shop", tables: ["shop.*"], exclude: ["shop.sessions"], quiet: [prune]}
@@ -32,7 +32,7 @@ backups:
 `
 
 func TestConfig(t *testing.T) {
-	c, err := load(t, whole)
+	c, err := load(t, complete)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestConfig(t *testing.T) {
 func TestWrongConfig(t *testing.T) {
 	f := func(old, with, want string) {
 		t.Helper()
-		_, err := load(t, strings.Replace(whole, old, with, 1))
+		_, err := load(t, strings.Replace(complete, old, with, 1))
 		if lull.KindOf(err) != lull.Usage || !strings.Contains(err.Error()+" "+lull.HintOf(err), want) {
 			t.Errorf("%s instead of %s: %v, hint %q; want %q", with, old, err, lull.HintOf(err), want)
 		}
@@ -79,7 +79,7 @@ func TestWrongConfig(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	c := &Config{path: ConfigFile, Backups: map[string]*BackupConfig{"shop": {}, "blog": {}}}
+	c := &Config{path: ConfigFile, Backups: map[string]*KeepConfig{"shop": {}, "blog": {}}}
 	f := func(name, what, want string) {
 		t.Helper()
 		got, err := c.choose(name, what)

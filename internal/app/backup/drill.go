@@ -176,7 +176,7 @@ func (s *Site) restoreAside(ctx context.Context, scratch *scratchServer, table *
 	if err != nil {
 		return nil, err
 	}
-	if r.Digest != kept.Sum() || r.Rows != kept.Rows {
+	if r.Sent != kept.Sum() || r.Rows != kept.Rows {
 		return nil, fmt.Errorf("%d rows came back with another checksum than the %d rows that are kept", r.Rows, kept.Rows)
 	}
 	_, err = conn.DB.ExecContext(ctx, "DROP DATABASE IF EXISTS "+scratchSchema)
@@ -227,8 +227,12 @@ func (s *Site) waitFor(ctx context.Context, pos db.Position) (history.Seq, error
 			return cut.Seq, err
 		}
 		// An idle recorder stores nothing; its word that it has read so far is enough.
-		if st, err := s.status(); err == nil && st.Seq == end.Seq && !before(st.Pos, pos) {
+		st, err := s.status()
+		if err == nil && st.Seq == end.Seq && !before(st.Pos, pos) {
 			return end.Seq, nil
+		}
+		if err == nil && s.where.Clock().Sub(st.Said) > waitForRecorder {
+			return 0, errors.New("the repository is not there yet, and lull serve does not run")
 		}
 		select {
 		case <-ctx.Done():
@@ -237,6 +241,9 @@ func (s *Site) waitFor(ctx context.Context, pos db.Position) (history.Seq, error
 		}
 	}
 }
+
+// waitForRecorder is how long ago a recorder that runs may have said so last.
+const waitForRecorder = 10 * time.Second
 
 // before compares places in one server's log.
 func before(a, b db.Position) bool {

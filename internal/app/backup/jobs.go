@@ -95,6 +95,9 @@ func (k *keeper) prune(ctx context.Context) error {
 	return err
 }
 
+// unseenKind marks what is in the database and was not shown.
+const unseenKind = "unseen"
+
 // keepCatalog stores views, routines and rights when they have changed.
 func (k *keeper) keepCatalog(ctx context.Context) error {
 	now := k.site.where.Clock()
@@ -116,6 +119,11 @@ func (k *keeper) keepCatalog(ctx context.Context) error {
 	var list []pack.Statement
 	for _, s := range found {
 		list = append(list, pack.Statement{Kind: s.Kind, Schema: s.Schema, Name: s.Name, SQL: s.SQL})
+	}
+	for _, name := range missing {
+		if !strings.HasPrefix(name, "grants") { // which a restore does not give unasked
+			list = append(list, pack.Statement{Kind: unseenKind, Name: name})
+		}
 	}
 	text, err := json.Marshal(list)
 	if err != nil {

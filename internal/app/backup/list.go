@@ -159,6 +159,9 @@ func (s *Site) spans(ctx context.Context, name db.Name, end history.Seq, until t
 				sp.To = s.timeOf(ctx, f.To)
 			}
 		}
+		if sp.To.Before(sp.From) {
+			sp.To = sp.From // one moment
+		}
 		if n := len(out); n > 0 && f.Gap == "" { // goes right on: it was emptied, or made anew
 			out[n-1].To = sp.To
 			continue

@@ -10,8 +10,6 @@ import (
 	"github.com/lull-ops/lull"
 	"github.com/lull-ops/lull/db"
 	"github.com/lull-ops/lull/internal/term"
-	"github.com/lull-ops/lull/keep/history"
-	"github.com/lull-ops/lull/keep/history/record"
 )
 
 // NowOptions say what to do besides recording.
@@ -42,6 +40,7 @@ func Now(ctx context.Context, w Where, opt NowOptions) (*NowDone, error) {
 		return nil, err
 	}
 	defer k.close()
+	k.once = true
 	end, err := k.site.Repo.End(ctx)
 	if err != nil {
 		return nil, err
@@ -95,22 +94,6 @@ func (k *keeper) now(ctx context.Context, opt NowOptions, out *NowDone) error {
 	return nil
 }
 
-// arrival is a place in the server's log that is to be read and stored. What follows it does not
-// matter: a busy server's recorder never has all that it has read stored.
-type arrival struct {
-	pos  db.Position
-	read bool
-	last history.Seq // the newest transaction when pos was read
-}
-
-// met takes what the recorder says and tells whether it is there.
-func (a *arrival) met(s *record.Status) bool {
-	if !a.read && s.Pos.File != "" && !before(s.Pos, a.pos) {
-		a.read, a.last = true, s.Seq
-	}
-	return a.read && s.Stored >= a.last
-}
-
 // catchUp records up to what the server has written by now, and waits until that is stored.
 func (k *keeper) catchUp(ctx context.Context) error {
 	conn, err := k.live(ctx)
@@ -121,11 +104,10 @@ func (k *keeper) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	goal := arrival{pos: pos}
 	tick := time.NewTicker(catchUpEvery)
 	defer tick.Stop()
 	for {
-		if st := k.recorder.Status(); goal.met(&st) {
+		if k.recorder.At(pos) {
 			return nil
 		}
 		select {

@@ -44,7 +44,7 @@ type Site struct {
 	where   Where
 	conf    *Config // nil when the repository was named itself
 	db      *DatabaseConfig
-	backup  *BackupConfig
+	backup  *KeepConfig
 	store   blob.Store
 	keys    pack.Keys
 	dataDir string
@@ -119,7 +119,15 @@ func (s *Site) open(ctx context.Context) (err error) {
 	if s.Repo == nil {
 		s.Repo, err = repo.Open(ctx, s.store, s.Name, s.keys, s.cache()...)
 	}
-	return err
+	return whole(err, "restore lull.json from a copy of the store")
+}
+
+// whole says what to do about something stored that is damaged, where nobody has said it.
+func whole(err error, hint string) error {
+	if _, damaged := errors.AsType[*pack.CorruptError](err); !damaged || lull.HintOf(err) != "" {
+		return err
+	}
+	return lull.Errorf(lull.Failed, hint, "%w", err)
 }
 
 // cache keeps indexes of a store that is far away; that only saves time, so it may fail.
@@ -180,7 +188,7 @@ func (c *Config) choose(name, what string) (string, error) {
 				return n, nil
 			}
 		}
-		return "", lull.Errorf(lull.Usage, "add --database: "+strings.Join(names, ", "), "which database is meant is not clear")
+		return "", lull.Errorf(lull.Usage, "add --database "+strings.Join(names, " or --database "), "which database is meant is not clear")
 	}
 	if _, ok := c.Backups[name]; !ok {
 		return "", lull.Errorf(lull.Usage, didYouMean(name, c.Backups), "database %s is not under backups in %s", name, c.path)
@@ -210,7 +218,7 @@ func (s *Site) byURL(ctx context.Context) (err error) {
 	case len(names) == 0:
 		return lull.Errorf(lull.Usage, "check the folder or the prefix", "%s holds no repository", s.store)
 	case s.Name == "":
-		return lull.Errorf(lull.Usage, "add --database: "+strings.Join(names, ", "), "%s holds the past of several databases", s.store)
+		return lull.Errorf(lull.Usage, "add --database "+strings.Join(names, " or --database "), "%s holds the past of several databases", s.store)
 	}
 	if strings.EqualFold(s.what, s.Name) {
 		s.what = ""

@@ -23,6 +23,7 @@ import (
 	"github.com/lull-ops/lull/internal/typo"
 	"github.com/lull-ops/lull/keep/history"
 	"github.com/lull-ops/lull/keep/history/fold"
+	"github.com/lull-ops/lull/keep/history/pack"
 	"github.com/lull-ops/lull/keep/history/repo"
 )
 
@@ -127,6 +128,7 @@ type Table struct {
 	*Then
 	Name db.Name
 	fold *fold.Table
+	gone error
 }
 
 // Table finds the table that was asked for.
@@ -186,6 +188,10 @@ func (t *Then) Tables(ctx context.Context) ([]*Table, error) {
 	var out []*Table
 	for _, n := range names {
 		table, err := t.find(ctx, n)
+		if lull.KindOf(err) == lull.Usage || lull.KindOf(err) == lull.Refused {
+			// One table's gap must not keep the others from coming back.
+			table, err = &Table{Then: t, Name: n, gone: err}, nil
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -201,7 +207,7 @@ func (t *Then) Tables(ctx context.Context) ([]*Table, error) {
 func (s *Site) explain(ctx context.Context, err error) error {
 	gone, ok := errors.AsType[*fold.NotRestorableError](err)
 	if !ok {
-		return err
+		return whole(err, "lull backup verify "+s.Name+" says what else is damaged; a copy of the store may have it whole")
 	}
 	var near []string
 	for _, m := range []struct {
@@ -223,15 +229,24 @@ func (s *Site) explain(ctx context.Context, err error) error {
 	return lull.Errorf(lull.KindOf(err), strings.Join(near, ", "), "%w", err)
 }
 
+// Gone is why the table cannot be restored to the moment, nil when it can be.
+func (t *Table) Gone() error { return t.gone }
+
 // Exact says that the rows are exactly those of then, as far as the log tells.
-func (t *Table) Exact() bool { return t.fold.Exact }
+func (t *Table) Exact() bool { return t.gone == nil && t.fold.Exact }
 
 // Warnings are what a reader must know of the table.
-func (t *Table) Warnings() []string { return t.fold.Warnings }
+func (t *Table) Warnings() []string {
+	if t.gone != nil {
+		hint := lull.HintOf(t.gone)
+		return []string{fmt.Sprintf("%s is not restored: %s (%s)", t.Name, oneLine(t.gone), hint)}
+	}
+	return t.fold.Warnings
+}
 
 // Estimate is about how many rows there will be; 0 when nobody knows.
 func (t *Table) Estimate() int64 {
-	if t.fold.Base == nil {
+	if t.gone != nil || t.fold.Base == nil {
 		return 0
 	}
 	return t.fold.Base.Rows
@@ -239,6 +254,9 @@ func (t *Table) Estimate() int64 {
 
 // Source says for people what the table is made of.
 func (t *Table) Source() string {
+	if t.gone != nil {
+		return oneLine(t.gone)
+	}
 	if t.fold.Base == nil {
 		return "every change since it was made, or emptied"
 	}
@@ -260,7 +278,10 @@ func changesIn(from, to history.Seq) string {
 
 // Mark is one word: ok, or ! for a table that may not be exact.
 func (t *Table) Mark() string {
-	if t.Exact() {
+	switch {
+	case t.gone != nil:
+		return "NO"
+	case t.Exact():
 		return "ok"
 	}
 	return "!"
@@ -268,6 +289,7 @@ func (t *Table) Mark() string {
 
 // Receipt says what was restored.
 type Receipt struct {
+	Tables   int // of a whole database
 	Rows     int64
 	Digest   string
 	Took     time.Duration
@@ -393,8 +415,11 @@ func (t *Then) Load(ctx context.Context, tables []*Table, to Target, progress fu
 	began := t.site.where.Clock()
 	var list []restore.Table
 	for _, x := range tables {
-		list = append(list, x.restored(ctx))
+		if x.gone == nil {
+			list = append(list, x.restored(ctx))
+		}
 	}
+	statements, unseen := withoutUnseen(statements)
 	resume := filepath.Join(t.site.dataDir, "restores", fmt.Sprintf("%s-%d.json", t.site.Name, t.cut.Seq))
 	if err := fsx.SecureDir(filepath.Dir(resume)); err != nil {
 		return nil, err
@@ -406,7 +431,17 @@ func (t *Then) Load(ctx context.Context, tables []*Table, to Target, progress fu
 	if r == nil {
 		return nil, t.site.explain(ctx, err)
 	}
-	out := &Receipt{Took: t.site.where.Clock().Sub(began), Verified: "each read back and compared", Where: conn.DSN.Where(), Warnings: r.Warnings}
+	out := &Receipt{Tables: len(list), Took: t.site.where.Clock().Sub(began), Verified: "each read back and compared", Where: conn.DSN.Where(), Warnings: r.Warnings}
+	out.Warnings = append(out.Warnings, unseen...)
+	for _, x := range tables {
+		out.Warnings = append(out.Warnings, x.Warnings()...)
+	}
+	if n := len(tables) - len(list); err == nil && n > 0 {
+		err = lull.Errorf(lull.Partly, "restore them one by one, to the moments named above", "%s could not be restored to this moment", term.Plural(int64(n), "table"))
+	}
+	if err == nil && len(unseen) > 0 {
+		err = lull.Errorf(lull.Partly, "make them by hand", "%s", unseen[0])
+	}
 	for i := range r.Tables {
 		out.Rows += r.Tables[i].Rows
 		for _, w := range r.Tables[i].Warnings {
@@ -414,7 +449,7 @@ func (t *Then) Load(ctx context.Context, tables []*Table, to Target, progress fu
 		}
 	}
 	if n := int64(len(r.DisabledEvents)); n > 0 {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("%s switched off: --enable-events leaves them on", term.Plural(n, "scheduled event")))
+		out.Warnings = append(out.Warnings, term.Plural(n, "scheduled event")+" switched off: --enable-events leaves them on")
 	}
 	if n := int64(len(r.Grants)); n > 0 {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("rights of %s were not given: --grants gives them", term.Plural(n, "account")))
@@ -461,4 +496,16 @@ func (s *Site) timeOf(ctx context.Context, seq history.Seq) (at time.Time) {
 		return nil
 	}) // without an answer the number alone is told
 	return at
+}
+
+// withoutUnseen takes out of a catalog what the recording account was not let see, and says so.
+func withoutUnseen(statements []pack.Statement) (rest []pack.Statement, unseen []string) {
+	for _, st := range statements {
+		if st.Kind == unseenKind {
+			unseen = append(unseen, st.Name+" is not restored: the account that recorded was not let see it")
+			continue
+		}
+		rest = append(rest, st)
+	}
+	return rest, unseen
 }

@@ -85,6 +85,8 @@ type keeper struct {
 	alarm    *alarm
 	ledger   *watch.Ledger
 	tell     func(at time.Time, text string)
+	lastLoss string // the reason that was told last; of the recorder's goroutine
+	once     bool   // records up to the present and ends
 
 	// What follows belongs to the goroutine that does the jobs.
 	lastDay    time.Time // when daily work was done
@@ -210,6 +212,10 @@ func (k *keeper) onLost(tables []db.Name, reason string) {
 	}
 	err := k.writeLost()
 	k.mu.Unlock()
+	if len(tables) == 0 && reason == k.lastLoss {
+		return // both ends of one hole are noted
+	}
+	k.lastLoss = reason
 	what := "all tables"
 	if len(tables) > 0 {
 		what = names(tables)
@@ -271,6 +277,7 @@ type Status struct {
 	Behind  time.Duration `json:"behind"` // ns
 	Pending int64         `json:"pending"`
 	Said    time.Time     `json:"said"` // when this was written
+	Once    bool          `json:"once"` // by lull backup now, which ends when it is done
 	Trouble string        `json:"trouble,omitempty"`
 	Since   time.Time     `json:"since,omitzero"`
 }
@@ -279,7 +286,7 @@ const statusFile = "status.json"
 
 // onStatus writes the status down and says when it turns bad or good.
 func (k *keeper) onStatus(s record.Status) {
-	out := Status{Seq: s.Seq, Stored: s.Stored, Pos: s.Pos, At: s.At, Behind: s.Behind, Pending: s.Pending, Said: k.site.where.Clock()}
+	out := Status{Seq: s.Seq, Stored: s.Stored, Pos: s.Pos, At: s.At, Behind: s.Behind, Pending: s.Pending, Said: k.site.where.Clock(), Once: k.once}
 	out.Trouble, out.Since = trouble(&s)
 	k.mu.Lock()
 	was, _ := trouble(&k.serving)

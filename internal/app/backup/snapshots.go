@@ -316,11 +316,11 @@ func (s *source) Chunk(ctx context.Context, t *db.Table, after db.Row, limit int
 }
 
 func (s *source) Exact(ctx context.Context, t *db.Table, fn func(db.Row) error) (db.Position, error) {
-	snap, pos, err := s.conn.ExactSnapshot(ctx)
+	snap, pos, err := s.conn.ExactTable(ctx, t.Name)
 	if err != nil {
 		return pos, err
 	}
-	defer func() { _ = snap.Close() }() // only read from
+	defer func() { _ = snap.Close() }() // only read from; writers may wait for it
 	for row, err := range rowio.Stream(ctx, snap, t, nil, "") {
 		if err == nil {
 			err = fn(row)

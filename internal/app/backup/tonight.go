@@ -24,6 +24,8 @@ type Answer struct {
 const (
 	// silentAfter is when a recorder that says nothing counts as dead.
 	silentAfter = time.Minute
+	// onceAfter is the same where a timer runs lull backup now.
+	onceAfter = 25 * time.Hour
 	// behindAfter is how far a recorder may be behind.
 	behindAfter = time.Minute
 	// openFor is how long an accident that nobody has answered is shown.
@@ -47,6 +49,9 @@ func Tonight(ctx context.Context, w Where, done map[string]string) ([]Answer, er
 		one.Database = name
 		site, err := Open(ctx, one, name)
 		if err != nil {
+			if site != nil { // what the recorder says of itself is here all the same
+				out = append(out, site.recording())
+			}
 			out = append(out, Answer{name, "repository", false, oneLine(err), cmp.Or(lull.HintOf(err), "lull backup list "+name)})
 			continue
 		}
@@ -78,6 +83,9 @@ func (s *Site) recording() Answer {
 	switch {
 	case err != nil:
 		a.Text = "nothing has recorded it here yet"
+	case st.Once && now.Sub(st.Said) <= onceAfter && st.Trouble == "":
+		a.OK = true
+		a.Text = fmt.Sprintf("recorded up to %s by lull backup now: what came since is in the server's own logs only", term.Ago(now, st.At))
 	case now.Sub(st.Said) > silentAfter:
 		a.Text = fmt.Sprintf("the last recording was %s: what came since is only in the server's own logs", term.Ago(now, st.Said))
 	case st.Trouble != "":
@@ -98,7 +106,7 @@ func (s *Site) restorable(inv *Inventory) Answer {
 		return a
 	}
 	if !s.canRead() {
-		a.OK, a.Text = true, fmt.Sprintf("%s kept; what is in them was not read here, for want of the key", term.Plural(int64(len(inv.Tables)), "table"))
+		a.OK, a.Text = true, term.Plural(int64(len(inv.Tables)), "table")+" kept; what is in them was not read here, for want of the key"
 		return a
 	}
 	oldest := inv.Until

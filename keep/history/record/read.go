@@ -53,12 +53,32 @@ func (r *Recorder) diskFull(err error) {
 func (r *Recorder) purged(err error) {
 	r.update(true, func(s *Status) { fail(&s.FeedError, &s.FeedSince, err, r.o.Clock()) })
 	if r.gap == nil && r.cur.pos != (db.Position{}) {
-		r.gap = &gap{reason: err.Error()}
+		r.gap = &gap{reason: innermost(err)}
 	}
 }
 
 // gap is a hole in the stream that was not written down yet.
 type gap struct{ reason string }
+
+// innermost is the message of the error that the others are wrapped around: what happened, and
+// not where it was noticed. Of joined ones it is the last.
+func innermost(err error) string {
+	for {
+		switch x := err.(type) { //nolint:errorlint // it goes down the chain itself
+		case interface{ Unwrap() error }:
+			if inner := x.Unwrap(); inner != nil {
+				err = inner
+				continue
+			}
+		case interface{ Unwrap() []error }:
+			if list := x.Unwrap(); len(list) > 0 {
+				err = list[len(list)-1]
+				continue
+			}
+		}
+		return err.Error()
+	}
+}
 
 // leave ends a session in order: what was read to the end of a transaction is sealed, and the
 // rest forgotten. err is what ended the session.
