@@ -156,6 +156,18 @@ type proxy struct {
 	cut   atomic.Bool // the answer to the next COMMIT is lost
 	drop  atomic.Bool // the next COMMIT itself is lost
 	conns sync.WaitGroup
+	mu    sync.Mutex
+	open  []net.Conn
+}
+
+// cutAll ends every connection at once.
+func (p *proxy) cutAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.open {
+		c.Close()
+	}
+	p.open = nil
 }
 
 func newProxy(t *testing.T, to string) *proxy {
@@ -190,6 +202,9 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	defer upstream.Close()
+	p.mu.Lock()
+	p.open = append(p.open, client, upstream)
+	p.mu.Unlock()
 	var deaf atomic.Bool
 	p.conns.Go(func() {
 		defer client.Close()

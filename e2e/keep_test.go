@@ -353,7 +353,7 @@ func (l *lab) oneLineError(r result, parts string) {
 	lines := strings.Split(strings.TrimSpace(r.errOut), "\n")
 	var said []string
 	for _, line := range lines {
-		if !strings.HasPrefix(line, "Next: ") && !strings.HasPrefix(line, "note: ") {
+		if !strings.HasPrefix(line, "Next: ") && !strings.HasPrefix(line, "note: ") && !strings.Contains(line, " shop: ") {
 			said = append(said, line)
 		}
 	}

@@ -167,7 +167,7 @@ func TestIntoFails(t *testing.T) {
 			{"duplicate", "Duplicate entry", each(row("1", "a", "1"), row("1", "b", "2"))},
 			{"duplicate in another key", "Duplicate entry", each(row("1", "a", "7"), row("2", "b", "7"))},
 			{"too long", "b", each(row("1", "abcd", "1"))},
-			{"no number", "'x'", each(row("x", "abc", "1"))},
+			{"no number", "Error 1", each(row("x", "abc", "1"))},
 			{"unknown value", "column b is not known", each(db.Row{row("1")[0], {State: db.Absent}, row("1")[0]})},
 			{"short row", "1 values for 3 columns", each(row("1"))},
 			{"source", "boom", func(yield func(db.Row, error) bool) {

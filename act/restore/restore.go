@@ -97,6 +97,7 @@ type Receipt struct {
 	Table   db.Name `json:"table"` // as it is called now
 	Rows    int64   `json:"rows"`
 	Digest  string  `json:"digest"` // db.Digest of the columns that are not generated, read back
+	Sent    string  `json:"-"`      // of the rows as they were given; another when a value has no exact form for the server
 	Seconds float64 `json:"seconds"`
 	// Kept says that an earlier run had restored the table.
 	Kept     bool     `json:"kept,omitempty"`
@@ -212,15 +213,20 @@ func (r *run) fill(ctx context.Context, t Table, work db.Name, made *script, opt
 	if err := r.target.Load(ctx, shape, sent.along(t.Rows), opt.parallel(), progress); err != nil {
 		return nil, err
 	}
-	there, err := SumLive(ctx, r.target, shape)
-	if err != nil {
+	there := newSum(shape)
+	if err := there.all(r.target.Stream(ctx, shape, Stored(shape))); err != nil {
 		return nil, err
 	}
-	if !there.Same(&sent.digest) {
+	warnings := made.warnings
+	switch got, want := &there.digest, &sent.digest; {
+	case got.Same(want):
+	case there.numbers.Same(&sent.numbers):
+		warnings = append(warnings, "decimals inside of JSON were written as doubles: their text is another now (1.50 is 1.5)")
+	default:
 		return nil, lull.Errorf(lull.Failed, "report it with the table's CREATE TABLE",
-			"the table reads back otherwise than it was written: %d rows (%s) of %d (%s)", there.Rows, there.Sum(), sent.digest.Rows, sent.digest.Sum())
+			"the table reads back otherwise than it was written: %d rows (%s) of %d (%s)", got.Rows, got.Sum(), want.Rows, want.Sum())
 	}
-	return &Receipt{Rows: there.Rows, Digest: there.Sum(), Warnings: made.warnings}, nil
+	return &Receipt{Rows: there.digest.Rows, Digest: there.digest.Sum(), Sent: sent.digest.Sum(), Warnings: warnings}, nil
 }
 
 // sameColumns makes sure that rows of the definition fit the table made from its script.

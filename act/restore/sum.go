@@ -1,9 +1,11 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
+	"strconv"
 
 	"github.com/lull-ops/lull/db"
 )
@@ -29,13 +31,8 @@ func SumLive(ctx context.Context, r Reader, t *db.Table) (*db.Digest, error) {
 // rows it was made from.
 func Sum(t *db.Table, rows iter.Seq2[db.Row, error]) (*db.Digest, error) {
 	s := newSum(t)
-	for row, err := range rows {
-		if err != nil {
-			return nil, err
-		}
-		if err := s.add(row); err != nil {
-			return nil, err
-		}
+	if err := s.all(rows); err != nil {
+		return nil, err
 	}
 	return &s.digest, nil
 }
@@ -45,11 +42,32 @@ type sum struct {
 	cols   []int
 	row    db.Row
 	digest db.Digest
+	// numbers is the same with the numbers inside of JSON documents as doubles: a server that is
+	// given a document as text makes its decimals doubles.
+	numbers db.Digest
+	json    bool
+	text    []byte
+}
+
+func (s *sum) all(rows iter.Seq2[db.Row, error]) error {
+	for row, err := range rows {
+		if err == nil {
+			err = s.add(row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newSum(t *db.Table) *sum {
 	cols := Stored(t)
-	return &sum{table: t, cols: cols, row: make(db.Row, len(cols))}
+	s := &sum{table: t, cols: cols, row: make(db.Row, len(cols))}
+	for _, i := range cols {
+		s.json = s.json || t.Columns[i].DataType == "json"
+	}
+	return s
 }
 
 func (s *sum) add(row db.Row) error {
@@ -63,7 +81,59 @@ func (s *sum) add(row db.Row) error {
 		s.row[n] = row[i]
 	}
 	s.digest.Add(s.row)
+	if s.json {
+		s.text = s.text[:0]
+		for n, i := range s.cols {
+			if s.table.Columns[i].DataType == "json" && s.row[n].State == db.Set {
+				at := len(s.text)
+				s.text = appendDoubles(s.text, s.row[n].Data)
+				s.row[n] = db.Value{State: db.Set, Data: s.text[at:len(s.text):len(s.text)]}
+			}
+		}
+		s.numbers.Add(s.row)
+	}
 	return nil
+}
+
+// appendDoubles appends a JSON text with the numbers that are no integers as doubles.
+func appendDoubles(dst, text []byte) []byte {
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '"':
+			n := i + 1
+			for n < len(text) && text[n] != '"' {
+				if text[n] == '\\' {
+					n++
+				}
+				n++
+			}
+			n = min(n+1, len(text))
+			dst = append(dst, text[i:n]...)
+			i = n
+		case c == '-' || c >= '0' && c <= '9':
+			n := i + 1
+			for n < len(text) && bytes.IndexByte([]byte("0123456789.eE+-"), text[n]) >= 0 {
+				n++
+			}
+			dst = appendDouble(dst, text[i:n])
+			i = n
+		default:
+			dst = append(dst, c)
+			i++
+		}
+	}
+	return dst
+}
+
+func appendDouble(dst, number []byte) []byte {
+	if !bytes.ContainsAny(number, ".eE") {
+		return append(dst, number...)
+	}
+	f, err := strconv.ParseFloat(string(number), 64)
+	if err != nil {
+		return append(dst, number...)
+	}
+	return strconv.AppendFloat(dst, f, 'e', -1, 64)
 }
 
 // along hands rows on and counts them in.

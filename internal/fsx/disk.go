@@ -13,7 +13,7 @@ import (
 
 // IsFull says that err comes from a disk or a quota without room.
 func IsFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 // wrap names the file; a full disk gets its next step.
