@@ -82,7 +82,7 @@ func (r *Repo) list(ctx context.Context) (*chain, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.known = link(all, r.damaged)
-	r.indexes.only(all)
+	r.indexes.only(r.known.logs)
 	return r.known, nil
 }
 

@@ -75,7 +75,7 @@ func (x *indexes) add(name string, o *opened) {
 	}
 }
 
-// only forgets packs that are not there any more.
+// only forgets the summaries of packs that are not in the chain any more.
 func (x *indexes) only(logs []Log) {
 	there := make(map[string]bool, len(logs))
 	for _, l := range logs {

@@ -28,14 +28,36 @@ type Merged struct {
 	Packs int // that were made
 	From  int // that they were made from
 	Bytes int64
+	// Skipped are the packs that stay as they are because a member of them is damaged; Verify
+	// tells more of those.
+	Skipped []string
+}
+
+// spoiledError says that a pack of a run has a damaged member.
+type spoiledError struct {
+	name string
+	err  error
+}
+
+func (e *spoiledError) Error() string { return "read " + e.name + ": " + e.err.Error() }
+
+func (e *spoiledError) Unwrap() error { return e.err }
+
+// spoil makes an error of reading a pack one that only keeps this pack from being merged.
+func spoil(name string, err error) error {
+	if _, damaged := errors.AsType[*pack.CorruptError](err); damaged {
+		return &spoiledError{name, err}
+	}
+	return err
 }
 
 // maxMerged bounds the members of a merged pack, where they cannot be joined.
 const maxMerged = 20_000
 
 // Merge makes one log pack of each run of neighbours of about the same width, and condemns those
-// that it stands for. Members that can be read are joined; others are copied as they are. Killed
-// at any moment, it leaves a chain that is whole.
+// that it stands for. Members that can be read are joined; others are copied as they are. A
+// pack with a damaged member is left alone, and not looked at again by this Repo. Killed at any
+// moment, Merge leaves a chain that is whole.
 func (r *Repo) Merge(ctx context.Context, opt MergeOptions) (Merged, error) {
 	if opt.Run <= 1 {
 		opt.Run = 16
@@ -53,32 +75,53 @@ func (r *Repo) Merge(ctx context.Context, opt MergeOptions) (Merged, error) {
 			runs, err = r.runs(ctx, c, &opt)
 			return err
 		})
-		made := 0
+		again := false
 		for _, run := range runs {
 			if err != nil {
 				break
 			}
 			var size int64
-			if size, err = r.mergeRun(ctx, run, &opt); size > 0 {
-				made++
+			size, err = r.mergeRun(ctx, run, &opt)
+			if bad, spoiled := errors.AsType[*spoiledError](err); spoiled {
+				r.mu.Lock()
+				r.spoiled[bad.name] = true
+				r.mu.Unlock()
+				again, err = true, nil
+			}
+			if size > 0 {
+				again = true
 				done.Packs, done.From, done.Bytes = done.Packs+1, done.From+len(run), done.Bytes+size
 			}
 		}
 		if err != nil {
 			return done, fmt.Errorf("merge log of %s: %w", r, err)
 		}
-		if made == 0 {
+		if !again {
 			break
 		}
 	}
 	c, err := r.list(ctx)
 	if err == nil {
+		done.Skipped = r.skipped(c)
 		err = r.condemnCovered(ctx, c, opt.Now)
 	}
 	if err != nil {
 		return done, fmt.Errorf("merge log of %s: %w", r, err)
 	}
 	return done, nil
+}
+
+// skipped are the packs of the chain that cannot be merged.
+func (r *Repo) skipped(c *chain) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []string
+	for _, l := range c.logs {
+		if r.spoiled[l.Name] {
+			out = append(out, l.Name)
+		}
+	}
+	return out
 }
 
 // tier is how often a pack was merged, about.
@@ -119,6 +162,13 @@ func (r *Repo) split(ctx context.Context, logs []Log, opt *MergeOptions) ([][]Lo
 		ix, err := r.LogIndex(ctx, l)
 		if err != nil {
 			return nil, err
+		}
+		r.mu.Lock()
+		spoiled := r.spoiled[l.Name]
+		r.mu.Unlock()
+		if spoiled {
+			from, size, members = i+1, 0, 0
+			continue
 		}
 		if i > from {
 			before, err := r.summary(ctx, logs[i-1])
@@ -207,7 +257,7 @@ func (m *merger) fetch(ctx context.Context) error {
 		}
 		p, err := pack.Open(ctx, pack.At(f, l.Size), m.repo.keys.Identities)
 		if err != nil {
-			return fmt.Errorf("open %s: %w", l.Name, err)
+			return fmt.Errorf("open %s: %w", l.Name, spoil(l.Name, err))
 		}
 		m.packs = append(m.packs, p)
 	}
@@ -270,7 +320,7 @@ func (m *merger) tables() []db.Name {
 // definitions copies those members that have a definition no earlier one had.
 func (m *merger) definitions(ctx context.Context) error {
 	seen := map[string]bool{}
-	for _, p := range m.packs {
+	for k, p := range m.packs {
 		for i := range p.Index().Members {
 			x := &p.Index().Members[i]
 			if x.Kind != pack.Definitions || !slices.ContainsFunc(x.IDs, func(id string) bool { return !seen[id] }) {
@@ -279,7 +329,7 @@ func (m *merger) definitions(ctx context.Context) error {
 			for _, id := range x.IDs {
 				seen[id] = true
 			}
-			if err := m.copy(ctx, p, i); err != nil {
+			if err := m.copy(ctx, k, i); err != nil {
 				return err
 			}
 		}
@@ -287,10 +337,12 @@ func (m *merger) definitions(ctx context.Context) error {
 	return nil
 }
 
-func (m *merger) copy(ctx context.Context, p *pack.Reader, i int) error {
+// copy takes the i-th member of the k-th pack as it is.
+func (m *merger) copy(ctx context.Context, k, i int) error {
+	p := m.packs[k]
 	stored, err := p.Stored(ctx, i)
 	if err != nil {
-		return err
+		return spoil(m.run[k].Name, err)
 	}
 	return m.pack.Copy(p.Index().Members[i], stored)
 }
@@ -307,14 +359,14 @@ func (m *merger) members(ctx context.Context, meant func(*pack.Member) bool, j j
 		open = nil
 		return err
 	}
-	for _, p := range m.packs {
+	for k, p := range m.packs {
 		for i := range p.Index().Members {
 			x := &p.Index().Members[i]
 			if !meant(x) {
 				continue
 			}
 			if !m.join || x.Raw > maxJoint {
-				if err := errors.Join(flush(), m.copy(ctx, p, i)); err != nil {
+				if err := errors.Join(flush(), m.copy(ctx, k, i)); err != nil {
 					return err
 				}
 				continue
@@ -329,7 +381,7 @@ func (m *merger) members(ctx context.Context, meant func(*pack.Member) bool, j j
 				err = j.add(x, payload)
 			}
 			if err != nil {
-				return err
+				return spoil(m.run[k].Name, err)
 			}
 			open = widen(open, x)
 		}

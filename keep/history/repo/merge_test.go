@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -261,4 +262,82 @@ func work(t *testing.T, r *Repo, txs int) (acknowledged, snaps int, finished boo
 
 func record2(t *testing.T, r *Repo, end End) *recorder {
 	return &recorder{t: t, repo: r, ordinal: end.Ordinal, seq: end.Seq, offset: max(4, end.Pos.Offset), server: "uuid-1"}
+}
+
+func TestMergeGoesOnBesideADamagedMember(t *testing.T) {
+	store := newMemory()
+	rec := record(t, create(t, store))
+	for n := range 24 {
+		rec.put(minutes(n*10, n*10+4)...)
+	}
+	bad := store.names("shop/log/")[5]
+	o := store.objects[bad]
+	o.data = bytes.Clone(o.data)
+	logs, err := rec.repo.Logs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ix, err := rec.repo.LogIndex(t.Context(), logs[5])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range ix.Members {
+		if m.Kind == pack.Transactions {
+			o.data[m.Offset+m.Size/2] ^= 1
+		}
+	}
+	store.objects[bad] = o
+	r := open(t, store)
+	opt := MergeOptions{Dir: t.TempDir(), Run: 4, Now: minute(1000)}
+	done, err := r.Merge(t.Context(), opt)
+	if err != nil || done.Packs != 6 || done.From != 24 || len(done.Skipped) != 1 || done.Skipped[0] != bad {
+		t.Errorf("merged %+v, %v", done, err)
+	}
+	opens := store.opens
+	if done, err = r.Merge(t.Context(), opt); err != nil || done.Packs != 0 || len(done.Skipped) != 1 {
+		t.Errorf("merged again %+v, %v", done, err)
+	}
+	if n := store.opens - opens; n > 2 {
+		t.Errorf("%d objects were fetched again", n)
+	}
+	if len(filesIn(t, opt.Dir)) != 0 {
+		t.Error("temporary files are left")
+	}
+	if lines, err := toldBy(t, open(t, store), 0, endless, billing); err != nil || len(lines) != 24*5 {
+		t.Errorf("%d changes, %v", len(lines), err)
+	}
+}
+
+func TestTransactionsOfALargePackAreReadPieceByPiece(t *testing.T) {
+	store := newMemory()
+	rec := record(t, create(t, store))
+	for n := range 8 {
+		rec.put(minutes(n*10, n*10+4)...)
+	}
+	opt := MergeOptions{Dir: t.TempDir(), Run: 4, Now: minute(1000)}
+	r, err := Open(t.Context(), store, "shop", pack.Keys{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Merge(t.Context(), opt); err != nil {
+		t.Fatal(err)
+	}
+	for after := history.Seq(0); after <= 40; after++ {
+		next := after
+		if _, err := open(t, store).Transactions(t.Context(), after, 37, func(seq history.Seq, _ db.Tx, touches []history.Touch) error {
+			if next++; seq != next || len(touches) != 1 {
+				t.Errorf("transaction %d with %d touches, want %d", seq, len(touches), next)
+			}
+			return nil
+		}); err != nil || next != max(after, 37) {
+			t.Errorf("after %d: up to %d, %v", after, next, err)
+		}
+	}
+	c, err := r.list(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.indexes.summaries); n > len(c.logs) {
+		t.Errorf("%d summaries are kept of %d packs", n, len(c.logs))
+	}
 }

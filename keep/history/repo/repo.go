@@ -47,6 +47,7 @@ type Repo struct {
 	mu          sync.Mutex
 	known       *chain
 	damaged     map[string]string // log packs that cannot be opened, and why
+	spoiled     map[string]bool   // log packs with a damaged member, as Merge found them
 	indexes     indexes
 	snapshots   map[string]*history.Snapshot // by folder
 	definitions map[string]*history.Definition
@@ -106,6 +107,7 @@ func (r *Repo) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.known, r.damaged, r.indexes = nil, map[string]string{}, indexes{}
+	r.spoiled = map[string]bool{}
 	r.snapshots, r.definitions = map[string]*history.Snapshot{}, map[string]*history.Definition{}
 }
 

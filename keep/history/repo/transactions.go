@@ -40,20 +40,15 @@ func (w *txWalk) run(ctx context.Context, c *chain) error {
 		return err
 	}
 	start := w.after
-	return ahead(ctx, len(logs), atOnce, func(ctx context.Context, i int) ([][]byte, error) {
-		return w.repo.txPayloads(ctx, logs[i], start, w.upto)
-	}, func(i int, payloads [][]byte) error {
+	return ahead(ctx, len(logs), atOnce/2, func(ctx context.Context, i int) (*txMembers, error) {
+		return w.repo.txMembers(ctx, logs[i], start, w.upto)
+	}, func(i int, m *txMembers) error {
 		if i > 0 {
 			if h := w.repo.hole(logs[i-1], logs[i], ends[i-1], ends[i]); h != nil && h.After < w.upto {
 				w.holes = append(w.holes, *h)
 			}
 		}
-		for _, p := range payloads {
-			if err := w.member(p); err != nil {
-				return fmt.Errorf("read %s: %w", logs[i].Name, err)
-			}
-		}
-		return nil
+		return m.each(ctx, w.member)
 	})
 }
 
@@ -67,16 +62,47 @@ func (w *txWalk) member(payload []byte) error {
 	})
 }
 
-// txPayloads are the members of a log pack that tell of its transactions in (after, upto].
-func (r *Repo) txPayloads(ctx context.Context, l Log, after, upto history.Seq) ([][]byte, error) {
-	var out [][]byte
-	err := r.eachMember(ctx, l, func(m *pack.Member) bool {
-		return m.Kind == pack.Transactions && m.Last > after && m.First <= upto
-	}, func(_ *pack.Member, payload []byte) error {
-		out = append(out, payload)
-		return nil
-	})
-	return out, err
+// txMembers are the members of a log pack that tell of its transactions, with the payload of the
+// first, so that a walk over many small packs waits for none and one over large ones holds little.
+type txMembers struct {
+	name    string
+	o       *opened
+	members []group // of one member each
+	first   [][]byte
+}
+
+// txMembers finds the members of a log pack that tell of its transactions in (after, upto].
+func (r *Repo) txMembers(ctx context.Context, l Log, after, upto history.Seq) (*txMembers, error) {
+	o, err := r.openLog(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	t := &txMembers{name: l.Name, o: o}
+	for i := range o.Index().Members {
+		if m := &o.Index().Members[i]; m.Kind == pack.Transactions && m.Last > after && m.First <= upto {
+			t.members = append(t.members, group{[]int{i}, m.Offset, m.Offset + m.Size, m.Raw})
+		}
+	}
+	if len(t.members) > 0 {
+		if t.first, err = o.payloads(ctx, &t.members[0]); err != nil {
+			return nil, fmt.Errorf("read %s: %w", l.Name, err)
+		}
+	}
+	return t, nil
+}
+
+// each hands the payloads to fn, in order.
+func (t *txMembers) each(ctx context.Context, fn func([]byte) error) error {
+	err := ahead(ctx, len(t.members), 2, func(ctx context.Context, i int) ([][]byte, error) {
+		if i == 0 {
+			return t.first, nil
+		}
+		return t.o.payloads(ctx, &t.members[i])
+	}, func(_ int, payloads [][]byte) error { return fn(payloads[0]) })
+	if err != nil {
+		return fmt.Errorf("read %s: %w", t.name, err)
+	}
+	return nil
 }
 
 // transaction is one of a pack, with the ids of its touches when they were asked for.
@@ -87,23 +113,22 @@ type transaction struct {
 
 // eachOf hands a pack's transactions to fn, oldest first.
 func (r *Repo) eachOf(ctx context.Context, l Log, fn func(transaction, []history.Touch) error) error {
-	payloads, err := r.txPayloads(ctx, l, 0, endless)
-	for _, p := range payloads {
-		if err != nil {
-			break
-		}
-		err = pack.EachTransaction(p, func(seq history.Seq, tx db.Tx, touches []history.Touch) error {
+	t, err := r.txMembers(ctx, l, 0, endless)
+	if err != nil {
+		return err
+	}
+	return t.each(ctx, func(payload []byte) error {
+		return pack.EachTransaction(payload, func(seq history.Seq, tx db.Tx, touches []history.Touch) error {
 			return fn(transaction{seq, tx}, touches)
 		})
-	}
-	return err
+	})
 }
 
 // findBack looks for a transaction, newest pack first; nil when there is none.
 func (r *Repo) findBack(ctx context.Context, c *chain, is func(*db.Tx, []history.Touch) bool) (*transaction, error) {
 	var found *transaction
 	n := len(c.logs)
-	err := ahead(ctx, n, atOnce, func(ctx context.Context, i int) (*transaction, error) {
+	err := ahead(ctx, n, 2, func(ctx context.Context, i int) (*transaction, error) {
 		var hit *transaction
 		err := r.eachOf(ctx, c.logs[n-1-i], func(x transaction, touches []history.Touch) error {
 			if is(&x.tx, touches) {
