@@ -1,6 +1,10 @@
 package sqltext
 
-import "github.com/lull-ops/lull/db"
+import (
+	"slices"
+
+	"github.com/lull-ops/lull/db"
+)
 
 // Inserter groups rows into INSERT statements of many rows each.
 type Inserter struct {
@@ -71,7 +75,7 @@ func (in *Inserter) flush() error {
 	}
 	n := in.rows
 	in.rows = 0
-	return in.emit(in.buf[:len(in.buf):len(in.buf)], n) // who appends to it must not reach the row behind
+	return in.emit(slices.Clip(in.buf), n) // who appends to it must not reach the row behind
 }
 
 func (in *Inserter) writes(i int, row db.Row) bool {
