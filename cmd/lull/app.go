@@ -8,6 +8,7 @@ import (
 	"runtime"
 
 	"github.com/lull-ops/lull"
+	"github.com/lull-ops/lull/internal/app/backup"
 	"github.com/lull-ops/lull/internal/clock"
 	"github.com/lull-ops/lull/internal/term"
 )
@@ -24,6 +25,7 @@ type runner struct {
 	quiet   bool
 	noInput bool
 	data    string // --data, "" when it is not given
+	config  string // --config, "" when it is not given or the command has none
 
 	running  bool // a command's own code has begun: errors are no longer about the command line
 	answered bool // the --json document is on stdout
@@ -77,7 +79,18 @@ func (a *runner) progress(label string, total int64, unit func(int64) string) *t
 
 // dataDir is where plans and receipts are kept: --data, else LULL_DATA, else the place the
 // system has for such things. It is not created here.
-func (a *runner) dataDir() (string, error) { return dataDir(a.data, a.env, runtime.GOOS) }
+func (a *runner) dataDir() (string, error) {
+	if a.data == "" && a.env("LULL_DATA") == "" {
+		file := a.config
+		if file == "" {
+			file = a.env("LULL_CONFIG")
+		}
+		if dir := backup.DataDir(file, a.env); dir != "" {
+			return dir, nil
+		}
+	}
+	return dataDir(a.data, a.env, runtime.GOOS)
+}
 
 func dataDir(flag string, env func(string) string, goos string) (string, error) {
 	if flag != "" {

@@ -109,6 +109,9 @@ func (f *restoreFlags) check() error {
 	default:
 		return lull.Errorf(lull.Usage, "end its name with .sql, .csv or .parquet", "--out %s: what to write is not clear", f.out)
 	}
+	if st, err := os.Stat(filepath.Dir(f.out)); err != nil || !st.IsDir() {
+		return lull.Errorf(lull.Usage, "name a file in a folder that is there", "--out %s: there is no folder %s", f.out, filepath.Dir(f.out))
+	}
 	if st, err := os.Stat(f.out); err == nil && (st.IsDir() || st.Mode().IsRegular() && st.Size() > 0) {
 		return lull.Errorf(lull.Usage, "name another file, or remove it first", "--out %s is there already", f.out)
 	}

@@ -116,6 +116,9 @@ func (a *runner) noteStart(cmd *cobra.Command) {
 	if own := cmd.RunE; own != nil && cmd.HasParent() {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			a.running = true
+			if config := cmd.Flags().Lookup("config"); config != nil {
+				a.config = config.Value.String()
+			}
 			return own(cmd, args)
 		}
 	}

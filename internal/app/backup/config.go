@@ -260,6 +260,16 @@ func (c *Config) Names() []string {
 	return out
 }
 
+// DataDir is the folder that a configuration names for what lull remembers, "" when there is
+// no configuration, or none that can be read: the commands that need it say what is wrong.
+func DataDir(file string, env func(string) string) string {
+	c, err := LoadConfig(file, env)
+	if err != nil {
+		return ""
+	}
+	return c.DataDir("")
+}
+
 // DataDir is where lull keeps what it must remember; fallback is used when the file does not say.
 func (c *Config) DataDir(fallback string) string {
 	if c.Data == "" {

@@ -54,6 +54,9 @@ const drillAtOnce = 3
 
 // Drill restores tables to a scratch place and compares them.
 func (s *Site) Drill(ctx context.Context, opt DrillOptions) ([]Drill, error) {
+	if !s.canRead() {
+		return nil, lull.Errorf(lull.Usage, "run it where the key is: --identity FILE", "%s is encrypted, and the key is not here", s)
+	}
 	end, err := s.Repo.End(ctx)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ type Inventory struct {
 // InventoryTable is what a repository holds of one table.
 type InventoryTable struct {
 	Name      db.Name
+	Gone      bool   // it was dropped, or renamed
 	Spans     []Span // oldest first
 	Snapshots int
 	Bytes     int64
@@ -74,12 +75,12 @@ func (s *Site) List(ctx context.Context) (*Inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	tables, err := s.tables(ctx, end.Seq, snapshots)
+	there, tables, err := s.tables(ctx, end.Seq, snapshots)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range tables {
-		t := InventoryTable{Name: name}
+		t := InventoryTable{Name: name, Gone: s.canRead() && !slices.Contains(there, name)}
 		t.count(snapshots)
 		if d, ok := drills[name.String()]; ok {
 			t.Drilled, t.DrillOK = d.At, d.OK
@@ -92,15 +93,14 @@ func (s *Site) List(ctx context.Context) (*Inventory, error) {
 	return inv, nil
 }
 
-// tables are those that are there at the end, or that snapshots are kept of.
-func (s *Site) tables(ctx context.Context, end history.Seq, snapshots []history.Snapshot) ([]db.Name, error) {
-	var out []db.Name
+// tables are those that are there at the end, and with them all that snapshots are kept of.
+func (s *Site) tables(ctx context.Context, end history.Seq, snapshots []history.Snapshot) (there, all []db.Name, err error) {
 	if s.canRead() {
-		var err error
-		if out, err = fold.List(ctx, s.Repo, end); err != nil {
-			return nil, err
+		if there, err = fold.List(ctx, s.Repo, end); err != nil {
+			return nil, nil, err
 		}
 	}
+	out := slices.Clone(there)
 	for i := range snapshots {
 		if !slices.Contains(out, snapshots[i].Table) {
 			out = append(out, snapshots[i].Table)
@@ -112,7 +112,7 @@ func (s *Site) tables(ctx context.Context, end history.Seq, snapshots []history.
 		}
 		return 1
 	})
-	return out, nil
+	return there, out, nil
 }
 
 // canRead says that what is stored is in clear, or that the key is here.

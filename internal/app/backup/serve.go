@@ -278,6 +278,7 @@ type Status struct {
 	Pending int64         `json:"pending"`
 	Said    time.Time     `json:"said"` // when this was written
 	Once    bool          `json:"once"` // by lull backup now, which ends when it is done
+	Left    string        `json:"left,omitempty"` // folder of packs that fit the store no more
 	Trouble string        `json:"trouble,omitempty"`
 	Since   time.Time     `json:"since,omitzero"`
 }
@@ -286,7 +287,7 @@ const statusFile = "status.json"
 
 // onStatus writes the status down and says when it turns bad or good.
 func (k *keeper) onStatus(s record.Status) {
-	out := Status{Seq: s.Seq, Stored: s.Stored, Pos: s.Pos, At: s.At, Behind: s.Behind, Pending: s.Pending, Said: k.site.where.Clock(), Once: k.once}
+	out := Status{Seq: s.Seq, Stored: s.Stored, Pos: s.Pos, At: s.At, Behind: s.Behind, Pending: s.Pending, Said: k.site.where.Clock(), Once: k.once, Left: s.Left}
 	out.Trouble, out.Since = trouble(&s)
 	k.mu.Lock()
 	was, _ := trouble(&k.serving)

@@ -83,6 +83,8 @@ func (s *Site) recording() Answer {
 	switch {
 	case err != nil:
 		a.Text = "nothing has recorded it here yet"
+	case st.Left != "":
+		a.Text, a.Fix = "changes that did not fit the repository any more lie in "+st.Left, "lull backup verify "+s.Name
 	case st.Once && now.Sub(st.Said) <= onceAfter && st.Trouble == "":
 		a.OK = true
 		a.Text = fmt.Sprintf("recorded up to %s by lull backup now: what came since is in the server's own logs only", term.Ago(now, st.At))
@@ -109,9 +111,13 @@ func (s *Site) restorable(inv *Inventory) Answer {
 		a.OK, a.Text = true, term.Plural(int64(len(inv.Tables)), "table")+" kept; what is in them was not read here, for want of the key"
 		return a
 	}
-	oldest := inv.Until
+	oldest, tables := inv.Until, int64(0)
 	for i := range inv.Tables {
 		t := &inv.Tables[i]
+		if t.Gone {
+			continue
+		}
+		tables++
 		if len(t.Spans) == 0 || t.Spans[len(t.Spans)-1].To.Before(inv.Until) {
 			a.Text, a.Fix = t.Name.String()+" cannot be restored to this moment", "lull backup now "+s.Name
 			return a
@@ -120,12 +126,12 @@ func (s *Site) restorable(inv *Inventory) Answer {
 			oldest = from
 		}
 	}
-	if len(inv.Tables) == 0 {
+	if tables == 0 {
 		a.Text, a.Fix = "no table is recorded yet", "lull backup now "+s.Name
 		return a
 	}
 	a.OK = true
-	a.Text = fmt.Sprintf("%s can be restored to any transaction since %s", term.Plural(int64(len(inv.Tables)), "table"),
+	a.Text = fmt.Sprintf("%s can be restored to any transaction since %s", term.Plural(tables, "table"),
 		oldest.Local().Format("2 Jan 15:04"))
 	return a
 }
@@ -146,6 +152,9 @@ func (s *Site) rehearsed(inv *Inventory) Answer {
 	var newest Drill
 	never, old := 0, 0
 	for i := range inv.Tables {
+		if inv.Tables[i].Gone {
+			continue
+		}
 		d, ok := drills[inv.Tables[i].Name.String()]
 		switch {
 		case !ok:
