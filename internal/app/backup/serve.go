@@ -276,8 +276,8 @@ type Status struct {
 	At      time.Time     `json:"at"`     // nothing is missing until then
 	Behind  time.Duration `json:"behind"` // ns
 	Pending int64         `json:"pending"`
-	Said    time.Time     `json:"said"` // when this was written
-	Once    bool          `json:"once"` // by lull backup now, which ends when it is done
+	Said    time.Time     `json:"said"`           // when this was written
+	Once    bool          `json:"once"`           // by lull backup now, which ends when it is done
 	Left    string        `json:"left,omitempty"` // folder of packs that fit the store no more
 	Trouble string        `json:"trouble,omitempty"`
 	Since   time.Time     `json:"since,omitzero"`
