@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -13,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/lull-ops/lull/db"
@@ -34,12 +32,13 @@ type follower struct {
 	cpu   func() float64
 }
 
-// recording is a server under small transactions, alone, with a replica, and with Lull.
+// recording is a server under small transactions, alone and with followers.
 type recording struct {
 	*past
 	replica *shop
 	serve   *exec.Cmd
-	load    string // sysbench
+	copier  *exec.Cmd // mariadb-binlog
+	load    string    // sysbench
 	pinned  bool
 }
 
@@ -73,6 +72,7 @@ func (b *bench) record(ctx context.Context, _ *corpus) (err error) {
 	fs := []follower{
 		{name: "nobody"},
 		{name: "lull serve", start: r.startLull, stop: r.stopLull, at: r.lullAt, cpu: r.lullCPU},
+		{name: "mariadb-binlog", start: r.startCopy, stop: r.stopCopy, at: r.copyAt, cpu: func() float64 { return processCPU(strconv.Itoa(r.copier.Process.Pid)) }},
 		{name: "a replica", start: r.startReplica, stop: r.stopReplica, at: r.replicaAt, cpu: func() float64 { return r.replica.cpu() }},
 	}
 	runs := make([][]followed, len(fs))
@@ -296,82 +296,14 @@ func (w *lagWatch) note(pos db.Position, at time.Time) {
 	}
 }
 
-func (r *recording) startLull(ctx context.Context) error {
-	r.serve = r.on("1", r.lullSite(ctx, "repo", "serve"))
-	return r.serve.Start()
-}
-
-func (r *recording) stopLull() error {
-	err := r.serve.Process.Signal(syscall.SIGTERM)
-	err = errors.Join(err, r.serve.Wait())
-	r.serve = nil
-	return err
-}
-
-// lullAt is what the recorder writes down about once a second.
-func (r *recording) lullAt(context.Context) (db.Position, time.Time, error) {
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(r.config("repo")), "state", "record", "shop", "status.json"))
-	if err != nil {
-		return db.Position{}, time.Time{}, err
-	}
-	var status struct {
-		Position db.Position `json:"position"`
-		Said     time.Time   `json:"said"`
-	}
-	err = json.Unmarshal(text, &status)
-	return status.Position, status.Said, err
-}
-
-func (r *recording) lullCPU() float64 { return processCPU(strconv.Itoa(r.serve.Process.Pid)) }
-
-func (r *recording) startReplica(ctx context.Context) error {
-	return execAll(ctx, r.replica.db, "START SLAVE")
-}
-
-func (r *recording) stopReplica() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	return execAll(ctx, r.replica.db, "STOP SLAVE")
-}
-
-// replicaAt is how far the replica has executed.
-func (r *recording) replicaAt(ctx context.Context) (pos db.Position, at time.Time, err error) {
-	rows, err := r.replica.db.QueryContext(ctx, "SHOW SLAVE STATUS")
-	if err != nil {
-		return pos, at, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	names, err := rows.Columns()
-	if err != nil || !rows.Next() {
-		return pos, at, errors.Join(err, errors.New("the replica is none"), rows.Err())
-	}
-	values, into := make([][]byte, len(names)), make([]any, len(names))
-	for i := range values {
-		into[i] = &values[i]
-	}
-	if err := rows.Scan(into...); err != nil {
-		return pos, at, err
-	}
-	for i, name := range names {
-		switch name {
-		case "Relay_Master_Log_File":
-			pos.File = string(values[i])
-		case "Exec_Master_Log_Pos":
-			pos.Offset, err = strconv.ParseInt(string(values[i]), 10, 64)
-		case "Last_SQL_Error", "Last_IO_Error":
-			if len(values[i]) > 0 {
-				return pos, at, fmt.Errorf("the replica says: %s", values[i])
-			}
-		}
-	}
-	return pos, r.now(), err
-}
-
 // stop ends what runs.
 func (r *recording) stop() error {
 	var errs []error
 	if r.serve != nil {
 		errs = append(errs, r.stopLull())
+	}
+	if r.copier != nil {
+		errs = append(errs, r.stopCopy())
 	}
 	if r.replica != nil {
 		errs = append(errs, r.replica.stop())
