@@ -20,7 +20,7 @@ if [ "${1:-}" = bench ]; then
 elif [ "${1:-}" != server ]; then
 	command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 	# The repository's format is read with other tools, too.
-	for tool in age zstd python3; do
+	for tool in age zstd python3 sysbench; do
 		command -v $tool >/dev/null || missing+=($tool)
 	done
 fi

@@ -36,11 +36,14 @@ type DatabaseConfig struct {
 	// DSN is a URL without a password, env:NAME, or file:PATH.
 	DSN          string `yaml:"dsn"`
 	PasswordFile string `yaml:"password_file"`
-	// Tables and Exclude are patterns: "shop.*", "shop.billing". Without Tables all are recorded.
+	// Tables and Exclude are patterns: "shop.*", "shop.billing". Without Tables those of the
+	// DSN's schema are recorded, or all when it names none.
 	Tables  []string `yaml:"tables"`
 	Exclude []string `yaml:"exclude"`
 	// Quiet are origins that open no finding: see Origin.
 	Quiet []string `yaml:"quiet"`
+
+	schema string // of the DSN, once it was connected to
 }
 
 // StoreConfig is a place for objects.
@@ -286,7 +289,10 @@ func (d *DatabaseConfig) Wants(name db.Name) bool {
 	if slices.Contains(systemSchemas, strings.ToLower(name.Schema)) || strings.HasPrefix(name.Table, workPrefix) {
 		return false
 	}
-	return (len(d.Tables) == 0 || matches(d.Tables, name)) && !matches(d.Exclude, name)
+	if len(d.Tables) == 0 {
+		return (d.schema == "" || strings.EqualFold(name.Schema, d.schema)) && !matches(d.Exclude, name)
+	}
+	return matches(d.Tables, name) && !matches(d.Exclude, name)
 }
 
 // workPrefix begins the names of tables that are only there while lull restores.

@@ -198,7 +198,7 @@ func (s *Site) liveDigest(ctx context.Context, name db.Name) (history.Seq, *db.D
 	if err != nil {
 		return 0, nil, err
 	}
-	snap, pos, err := conn.ExactSnapshot(ctx)
+	snap, pos, err := conn.ExactTable(ctx, t.Name)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -318,6 +318,6 @@ func (s *Site) connect(ctx context.Context) (*mysql.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.conn = conn
+	s.conn, s.db.schema = conn, conn.Schema
 	return conn, nil
 }

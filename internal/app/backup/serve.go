@@ -193,7 +193,7 @@ func (k *keeper) open(ctx context.Context, start record.Start) (history.Feed, st
 	case err != nil:
 		return nil, server, err // a nil *Feed is no nil history.Feed
 	}
-	return feed, server, nil
+	return feed, feed.Server(), nil
 }
 
 func purged(err error) bool {
