@@ -203,7 +203,7 @@ func TestAnyMoment(t *testing.T) {
 	for _, srv := range servertest.All(t, "--loose-binlog-row-metadata=FULL") {
 		t.Run(srv.Binaries().Series(), func(t *testing.T) {
 			if srv.Flavor() == "mariadb" {
-				anyMoment(newKeep(newLab(t, srv), settings{}), 14)
+				anyMoment(newKeep(newLab(t, srv), settings{}), 12)
 			} else {
 				pausedMoments(newKeep(newLab(t, srv), settings{}), 5)
 			}
