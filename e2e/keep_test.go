@@ -201,7 +201,8 @@ func (k *keep) status() (st struct {
 	} `json:"position"`
 	Said    time.Time
 	Trouble string
-}, ok bool) {
+}, ok bool,
+) {
 	text, err := os.ReadFile(filepath.Join(k.data, "record", "shop", "status.json"))
 	return st, err == nil && json.Unmarshal(text, &st) == nil
 }

@@ -25,7 +25,8 @@ import (
 func ownKeep(t *testing.T, set settings, args ...string) *keep {
 	t.Helper()
 	srv, err := server.Start(t.Context(), server.Options{Binaries: servertest.Trees(t)[0], Dir: t.TempDir(), Args: append([]string{
-		"--binlog-row-metadata=FULL", "--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1"}, args...)})
+		"--binlog-row-metadata=FULL", "--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1",
+	}, args...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,8 +305,12 @@ func TestDamagedObjects(t *testing.T) {
 				if err := errAfter(os.Chmod(path, 0o600), os.WriteFile(path, damaged, 0o600)); err != nil {
 					t.Fatal(err)
 				}
-				for _, args := range [][]string{{"backup", "verify", "shop"}, {"backup", "list", "shop"},
-					{"restore", k.schema + ".bills", "--at", m.String(), "--out", filepath.Join(k.data, "out.csv")}, {"tonight"}} {
+				for _, args := range [][]string{
+					{"backup", "verify", "shop"},
+					{"backup", "list", "shop"},
+					{"restore", k.schema + ".bills", "--at", m.String(), "--out", filepath.Join(k.data, "out.csv")},
+					{"tonight"},
+				} {
 					r := k.try(args...)
 					if strings.Contains(r.all(), "panic") || strings.Contains(r.all(), "goroutine") {
 						t.Errorf("%s crashed: %s", args, r.all())
