@@ -37,7 +37,10 @@ const judgeWithin = 2 * time.Second
 func (a *alarm) note(ctx context.Context, _ history.Seq, _ *db.Tx, touches []history.Touch) error {
 	for i := range touches {
 		t := &touches[i]
-		if suspicious(t) && t.Plan == "" && !a.isQuiet(t) {
+		if t.Plan != "" || a.isQuiet(t) {
+			continue // and what is meant to be large says nothing about what is usual
+		}
+		if suspicious(t) {
 			if err := a.judge(ctx, t); err != nil {
 				return err
 			}
