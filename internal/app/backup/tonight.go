@@ -72,7 +72,7 @@ func (s *Site) tonight(ctx context.Context) []Answer {
 	if err != nil {
 		return append(out, Answer{s.Name, "restorable", false, oneLine(err), "lull backup verify " + s.Name})
 	}
-	return append(out, s.restorable(inv), s.rehearsed(inv))
+	return append(out, s.restorable(inv), s.rehearsed(ctx, inv))
 }
 
 // recording says whether every change is stored.
@@ -137,14 +137,14 @@ func (s *Site) restorable(inv *Inventory) Answer {
 }
 
 // rehearsed says whether restoring was tried, and came out right.
-func (s *Site) rehearsed(inv *Inventory) Answer {
+func (s *Site) rehearsed(ctx context.Context, inv *Inventory) Answer {
 	a := Answer{Database: s.Name, Topic: "drill", Fix: "lull backup drill " + s.Name}
 	now := s.where.Clock()
 	within := defaultWithin
 	if s.backup != nil {
 		within = s.backup.Drill.Within.D()
 	}
-	drills, err := s.drilled(context.Background())
+	drills, err := s.drilled(ctx)
 	if err != nil {
 		a.Text = oneLine(err)
 		return a
